@@ -1,0 +1,51 @@
+"""Machine-learned interatomic potentials for ASE: LATTE descriptors in JAX.
+
+>>> from latte_ase import LatteCalculator
+>>> atoms.calc = LatteCalculator.from_pretrained("latte-water")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from latte_ase.calculator import LatteCalculator
+    from latte_ase.evaluation import evaluate
+    from latte_ase.potential import Potential
+    from latte_ase.pretrained import list_models, load_model
+    from latte_ase.training.finetune import finetune
+    from latte_ase.training.loop import train
+
+_WHERE = {
+    "LatteCalculator": "latte_ase.calculator",
+    "Potential": "latte_ase.potential",
+    "evaluate": "latte_ase.evaluation",
+    "finetune": "latte_ase.training.finetune",
+    "list_models": "latte_ase.pretrained",
+    "load_model": "latte_ase.pretrained",
+    "train": "latte_ase.training.loop",
+}
+
+__all__ = [
+    "LatteCalculator",
+    "Potential",
+    "evaluate",
+    "finetune",
+    "list_models",
+    "load_model",
+    "train",
+]
+
+
+def __getattr__(name: str):
+    """Import on first use: `import latte_ase` alone loads neither JAX nor ASE."""
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'latte_ase' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_WHERE])

@@ -1,0 +1,219 @@
+"""Labelled structures: reading, checking, and batches for the device.
+
+Labels are looked for where ASE puts them, in `atoms.calc`; energies are total energies in eV.
+Neighbour lists are built once per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.io import read
+
+from latte_ase.graph import Graph, Shape, capacity, choose_block, fill, join, lay_out
+from latte_ase.neighbours import Pairs, neighbour_list
+from latte_ase.potential import Potential
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with its labels and its pairs.
+
+    Attributes:
+        species: (atoms,) index into the model's elements.
+        pairs: within the cutoff.
+        energy: eV, or None.
+        forces: (atoms, 3) eV/Angstrom, or None.
+        stress: (3, 3) eV/Angstrom^3, or None.
+        volume: Angstrom^3; 1 where the cell has none.
+    """
+
+    species: np.ndarray
+    pairs: Pairs
+    energy: float | None
+    forces: np.ndarray | None
+    stress: np.ndarray | None
+    volume: float
+
+
+class Batch(NamedTuple):
+    """A graph of several structures and its labels; a weight of 0 stands for "no label".
+
+    Attributes:
+        graph: the structures.
+        energy: (structures,) eV, without E0.
+        n_atoms: (structures,) float; 1 where padded.
+        forces: (blocks, block, 3) eV/Angstrom.
+        stress: (structures, 3, 3) eV/Angstrom^3.
+        volume: (structures,) Angstrom^3.
+        has_energy, has_stress: (structures,) 0 or 1.
+        has_forces: (blocks, block) 0 or 1.
+    """
+
+    graph: Graph
+    energy: np.ndarray
+    n_atoms: np.ndarray
+    forces: np.ndarray
+    stress: np.ndarray
+    volume: np.ndarray
+    has_energy: np.ndarray
+    has_forces: np.ndarray
+    has_stress: np.ndarray
+
+
+def read_frames(source, index: str = ":") -> list[Atoms]:
+    """Structures from a file that `ase.io.read` knows, or from an iterable of Atoms.
+
+    Raises:
+        FileNotFoundError, ValueError: no file; no structure in it.
+    """
+    if isinstance(source, Atoms):
+        return [source]
+    if isinstance(source, (str, Path)):
+        if not Path(source).exists():
+            raise FileNotFoundError(f"There is no file {source}. Give the path of a file of labelled structures.")
+        frames = read(source, index)
+        frames = [frames] if isinstance(frames, Atoms) else list(frames)
+    else:
+        frames = list(source)
+    if not frames:
+        raise ValueError(f"{source} holds no structure; at least one is needed.")
+    return frames
+
+
+def label(atoms: Atoms, name: str):
+    """A stored result of `atoms`, or None; nothing is computed."""
+    return None if atoms.calc is None else atoms.calc.results.get(name)
+
+
+def count_labels(frames: Sequence[Atoms]) -> dict[str, int]:
+    """How many frames have energy, forces, stress."""
+    return {name: sum(label(a, name) is not None for a in frames) for name in ("energy", "forces", "stress")}
+
+
+def require_labels(frames: Sequence[Atoms], names: Iterable[str], origin="the training set") -> dict[str, int]:
+    """Check that every frame has the labels; returns `count_labels`.
+
+    Raises:
+        ValueError: a label is missing; says which, in how many frames, and how to write it.
+    """
+    counts = count_labels(frames)
+    for name in names:
+        if counts[name] < len(frames):
+            missing = next(k for k, a in enumerate(frames) if label(a, name) is None)
+            raise ValueError(
+                f"{counts[name]} of {len(frames)} frames of {origin} have {name} (frame {missing} has none), but "
+                f"the loss gives {name} a weight. In extended XYZ the label is called '{name}' "
+                "(energy=... in the comment line, forces:R:3 in Properties); in Python, set atoms.calc to a "
+                f"calculator that computes it. Or set the weight of {name} to 0."
+            )
+    return counts
+
+
+def prepare(potential: Potential, frames: Sequence[Atoms]) -> list[Frame]:
+    """Species, pairs and labels of every structure."""
+    return [_prepare_one(potential, atoms) for atoms in frames]
+
+
+def _prepare_one(potential, atoms) -> Frame:
+    energy, forces, stress = (label(atoms, name) for name in ("energy", "forces", "stress"))
+    if stress is not None:
+        stress = np.asarray(stress, float)
+        stress = stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if stress.shape == (6,) else stress.reshape(3, 3)
+    return Frame(
+        potential.species(atoms.numbers),
+        neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff),
+        None if energy is None else float(energy),
+        None if forces is None else np.asarray(forces, float),
+        stress,
+        abs(atoms.cell.volume) or 1.0,
+    )
+
+
+def batch_shape(frames: Sequence[Frame], size: int) -> Shape:
+    """A bucket that holds any batch of `size` of these frames."""
+    n_species = 1 + max(int(f.species.max()) for f in frames)
+    counts = np.array([np.bincount(f.species, minlength=n_species) for f in frames])
+    block = choose_block(size * counts.mean(axis=0).astype(int))
+    most = np.sort(counts, axis=0)[-size:].sum(axis=0)
+    needs = [lay_out(f.species, f.pairs, block).need.neighbours for f in frames]
+    groups = max(len(n) for n in needs)
+    neighbours = [max((n[q] if q < len(n) else 0) for n in needs) for q in range(groups)]
+    return Shape(int((-(-most // block)).sum()), block, tuple(capacity(max(n, 1)) for n in neighbours))
+
+
+def make_batch(frames: Sequence[Frame], reference_energies, shape: Shape, size: int, dtype) -> Batch:
+    """Pack frames into one batch of `size` structures; missing ones are padding.
+
+    Args:
+        frames: at most `size`.
+        reference_energies: (species,) E0 in eV, subtracted from the labels in float64.
+        shape: from `batch_shape`.
+        size: number of structures of the batch.
+        dtype: of the arrays.
+    """
+    pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
+    layout = lay_out(np.concatenate([f.species for f in frames]), pairs, shape.block)
+    graph = fill(layout, pairs, structure, shape, dtype)
+    places = shape.blocks * shape.block
+    energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
+    has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
+    forces, has_forces = np.zeros((places, 3)), np.zeros(places)
+    start = 0
+    for b, frame in enumerate(frames):
+        n_atoms[b], volume[b] = len(frame.species), frame.volume
+        if frame.energy is not None:
+            energy[b] = frame.energy - np.asarray(reference_energies)[frame.species].sum()
+            has_energy[b] = 1
+        if frame.stress is not None:
+            stress[b], has_stress[b] = frame.stress, 1
+        place = layout.place[start : start + len(frame.species)]
+        if frame.forces is not None:
+            forces[place], has_forces[place] = frame.forces, 1
+        start += len(frame.species)
+    leading = (shape.blocks, shape.block)
+    arrays = (
+        energy, n_atoms, forces.reshape(*leading, 3), stress, volume,
+        has_energy, has_forces.reshape(leading), has_stress,
+    )  # fmt: skip
+    return Batch(graph, *(a.astype(dtype) for a in arrays))
+
+
+def fit_reference_energies(energies, compositions) -> np.ndarray:
+    """E0 per species by least squares of total energies on compositions.
+
+    Args:
+        energies: (structures,) eV.
+        compositions: (structures, species) numbers of atoms.
+
+    Returns:
+        (species,) eV.  Where compositions cannot tell species apart (only H2O, say) the solution
+        of least norm: right in sum, meaningless one by one.
+    """
+    return np.linalg.lstsq(np.asarray(compositions, float), np.asarray(energies, float), rcond=None)[0]
+
+
+def compositions(frames: Sequence[Frame], n_species: int) -> np.ndarray:
+    """(structures, species) numbers of atoms."""
+    return np.array([np.bincount(f.species, minlength=n_species) for f in frames])
+
+
+def shortest_distances(frames: Sequence[Frame], n_species: int) -> np.ndarray:
+    """(species, species) shortest distance in Angstrom of each pair; 0 for a pair that never meets."""
+    shortest = np.full(n_species**2, np.inf)
+    for frame in frames:
+        kind = frame.species[frame.pairs.i] * n_species + frame.species[frame.pairs.j]
+        np.minimum.at(shortest, kind, np.linalg.norm(frame.pairs.edge, axis=1))
+    return np.where(np.isfinite(shortest), shortest, 0.0).reshape(n_species, n_species)
+
+
+def split(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (training, held out) of a reproducible random split; at least one held out."""
+    order = np.random.default_rng(seed).permutation(n)
+    held = max(1, round(fraction * n))
+    return np.sort(order[held:]), np.sort(order[:held])

@@ -1,0 +1,14 @@
+"""Descriptors: each is a radial choice and a contraction table over the one pair loop.
+
+To add one: a file here with a frozen dataclass that has the methods of `base.Descriptor`, a line
+in `DESCRIPTORS`, and a line in the table of tests/descriptors/test_contract.py.
+"""
+
+from __future__ import annotations
+
+from latte_ase.descriptors.base import Descriptor
+from latte_ase.descriptors.latte import Latte
+
+DESCRIPTORS: dict[str, type] = {"latte": Latte}
+
+__all__ = ["DESCRIPTORS", "Descriptor", "Latte"]

@@ -1,0 +1,238 @@
+"""Exact periodic neighbour lists on the host, and when an old list may be used again.
+
+Everything here is NumPy in float64.  The list itself comes from matscipy; this file gives it
+cells that it accepts (see `search_frame`) and puts its answer into ASE's convention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from matscipy.neighbours import neighbour_list as matscipy_neighbour_list
+
+
+class Pairs(NamedTuple):
+    """Every directed pair (i, j, S) closer than a cutoff, all periodic images, sorted by `i`.
+
+    The list is full: with (i, j, S) it holds (j, i, -S).  It never holds (i, i, 0).
+
+    Attributes:
+        i: (pairs,) int, centre.
+        j: (pairs,) int, neighbour.
+        shift: (pairs, 3) int, S; always 0 along directions that are not periodic.
+        edge: (pairs, 3) float64 in Angstrom, D = r_j + S @ cell - r_i.
+        reverse: (pairs,) int, position of (j, i, -S) in the list.
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    shift: np.ndarray
+    edge: np.ndarray
+    reverse: np.ndarray
+
+
+def complete_cell(cell, pbc):
+    """Replace the rows of non-periodic directions by unit vectors orthogonal to the periodic ones.
+
+    Only the periodic rows of an ASE cell have a physical meaning for a neighbour list, so two
+    cells that differ in the others are the same here.  Orthogonality lets a coordinate along
+    such a direction be moved without moving any periodic image.
+
+    Args:
+        cell: (3, 3), rows are vectors in Angstrom.
+        pbc: (3,) bool.
+
+    Returns:
+        (3, 3) invertible matrix.
+
+    Raises:
+        ValueError: the periodic rows are zero or linearly dependent.
+    """
+    cell, pbc = np.array(cell, float), np.asarray(pbc, bool)
+    if not np.isfinite(cell).all():
+        raise ValueError(f"The cell is {cell.tolist()}, with a value that is not finite.")
+    lengths = np.linalg.norm(cell, axis=1)
+    for axis in np.flatnonzero(pbc & (lengths == 0)):
+        raise ValueError(
+            f"pbc is {pbc.tolist()} but cell vector {'abc'[axis]} has zero length. Give the cell a "
+            f"length along {'abc'[axis]} (atoms.set_cell), or set atoms.pbc[{axis}] = False."
+        )
+    rows = cell[pbc]
+    missing = np.flatnonzero(~pbc)
+    if len(rows) and np.linalg.svd(rows / lengths[pbc, None], compute_uv=False)[-1] < 1e-6:
+        raise ValueError(
+            f"The periodic cell vectors {rows.tolist()} are linearly dependent; the cell has no "
+            "volume. Correct atoms.cell, or switch pbc off along one of them."
+        )
+    if len(missing) == 3:
+        return np.eye(3)
+    if len(missing):
+        # the null space of the periodic rows, as an orthonormal basis
+        cell[missing] = np.linalg.svd(rows)[2][len(rows) :]
+    return cell
+
+
+def search_frame(positions, cell, pbc, cutoff):
+    """Positions and a cell of moderate size that have the same pairs as the given ones.
+
+    Periodic coordinates are wrapped.  Along non-periodic directions the atoms are shifted to
+    positive coordinates and empty gaps wider than the cutoff are closed down to the cutoff, so
+    that two molecules 10 km apart do not ask for a grid of 10 km.
+
+    Args:
+        positions: (atoms, 3).
+        cell: (3, 3) from `complete_cell`.
+        pbc: (3,) bool.
+        cutoff: in Angstrom.
+
+    Returns:
+        Positions (atoms, 3), cell (3, 3) for the search, and the whole cells (atoms, 3) int that
+        wrapping subtracted from each atom.
+    """
+    pbc = np.asarray(pbc, bool)
+    fractional = np.linalg.solve(cell.T, positions.T).T
+    wraps = np.where(pbc, np.floor(fractional), 0.0)
+    fractional = fractional - wraps
+    box = cell.copy()
+    for axis in np.flatnonzero(~pbc):
+        x = fractional[:, axis]  # the row is a unit vector: this is a length
+        order = np.argsort(x, kind="stable")
+        gaps = np.diff(x[order], prepend=x[order[0]])
+        closed = np.cumsum(np.minimum(gaps, 1.01 * cutoff))
+        length = closed[-1] + 2.1 * cutoff
+        fractional[order, axis] = (closed + 1.05 * cutoff) / length
+        box[axis] *= length
+    return fractional @ box, box, wraps.astype(np.int64)
+
+
+def reverse_index(i, j, shift):
+    """Position of (j, i, -S) for every (i, j, S).
+
+    Args:
+        i, j: (pairs,) int.
+        shift: (pairs, 3) int.
+
+    Returns:
+        (pairs,) int.
+    """
+    if len(i) == 0:
+        return np.zeros(0, np.int64)
+    atoms = int(max(i.max(), j.max())) + 1
+    reach = np.abs(shift).max(axis=0).astype(np.int64)
+    widths = 2 * reach + 1
+
+    def key(first, second, s):
+        code = first.astype(np.int64) * atoms + second
+        for axis in range(3):
+            code = code * widths[axis] + (s[:, axis] + reach[axis])
+        return code
+
+    forward, backward = key(i, j, shift), key(j, i, -shift)
+    reverse = np.empty(len(i), np.int64)
+    reverse[np.argsort(forward)] = np.argsort(backward)
+    # The sorted keys are one and the same sequence, so ranks match; the map is its own inverse.
+    return reverse
+
+
+def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
+    """Every directed pair with |D| < cutoff (Angstrom), any cell and any periodicity.
+
+    Args:
+        positions: (atoms, 3) in Angstrom, anywhere.
+        cell: (3, 3), rows are vectors; rows of non-periodic directions may be anything.
+        pbc: (3,) bool.
+        cutoff: in Angstrom.
+
+    Returns:
+        `Pairs`.
+
+    Raises:
+        ValueError: a position is not finite, or the periodic cell vectors do not span a cell.
+    """
+    positions = np.asarray(positions, float).reshape(-1, 3)
+    pbc = np.broadcast_to(np.asarray(pbc, bool), 3)
+    finite = np.isfinite(positions).all(axis=1)
+    if not finite.all():
+        atom = int(np.flatnonzero(~finite)[0])
+        raise ValueError(
+            f"Atom {atom} has position {positions[atom].tolist()}. Positions must be finite numbers; "
+            "look at what set them last (a time step too large, a file with gaps?)."
+        )
+    cell = complete_cell(cell, pbc)
+    if len(positions) == 0:
+        i = j = np.zeros(0, np.int64)
+        shift = np.zeros((0, 3), np.int64)
+    else:
+        wrapped, box, wraps = search_frame(positions, cell, pbc, cutoff)
+        # a hair wider than asked: rounding of the wrapped copy must not lose a pair at the edge
+        i, j, shift = matscipy_neighbour_list("ijS", positions=wrapped, cell=box, pbc=pbc, cutoff=cutoff * (1 + 1e-9))
+        i, j, shift = (np.asarray(a, np.int64) for a in (i, j, shift))
+        shift = np.where(pbc, shift + wraps[i] - wraps[j], 0)
+    edge = positions[j] + shift @ cell - positions[i]
+    near = np.einsum("pa,pa->p", edge, edge) < cutoff**2
+    i, j, shift, edge = i[near], j[near], shift[near], edge[near]
+    return Pairs(i, j, shift, edge, reverse_index(i, j, shift))
+
+
+@dataclass(frozen=True)
+class VerletList:
+    """A pair list built at cutoff + skin, and the rule for using it after atoms or cell moved.
+
+    With C0, r0 at the build, F = inv(C0) @ C and u_i = r_i - r0_i @ F, every pair obeys
+    D = D0 @ F + u_j - u_i for any shift S, so |D| >= smin(F) |D0| - |u_j - u_i|.  The list is
+    complete as long as
+
+        smin(F) * (cutoff + skin) - 2 max_i |u_i - mean(u)| >= cutoff,
+
+    smin being the smallest singular value.  (Only differences of u enter: a drift of the whole
+    system is free.)
+
+    Attributes:
+        pairs: `Pairs` at cutoff + skin.
+        positions: (atoms, 3) at the build.
+        cell: (3, 3) completed cell at the build.
+        numbers: (atoms,) atomic numbers at the build.
+        pbc: (3,) bool.
+        cutoff, skin: in Angstrom.
+    """
+
+    pairs: Pairs
+    positions: np.ndarray
+    cell: np.ndarray
+    numbers: np.ndarray
+    pbc: np.ndarray
+    cutoff: float
+    skin: float
+
+    @classmethod
+    def build(cls, atoms, *, cutoff: float, skin: float) -> VerletList:
+        """A fresh list for `atoms` (ase.Atoms); raises as `neighbour_list` does."""
+        pbc, cell = atoms.pbc.copy(), atoms.cell.array
+        pairs = neighbour_list(atoms.positions, cell, pbc, cutoff + skin)
+        return cls(pairs, atoms.positions.copy(), complete_cell(cell, pbc), atoms.numbers.copy(), pbc, cutoff, skin)
+
+    def motion(self, atoms):
+        """Displacements (atoms, 3) u and deformation (3, 3) F since the build.
+
+        Returns None where the list is no longer complete, or the atoms are other atoms.
+        """
+        same = len(atoms) == len(self.numbers) and np.array_equal(atoms.numbers, self.numbers)
+        if not same or not np.array_equal(atoms.pbc, self.pbc):
+            return None
+        if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+            return None  # the build that follows names the atom
+        cell = complete_cell(atoms.cell.array, atoms.pbc)
+        if np.array_equal(cell, self.cell):
+            deformation, smallest = np.eye(3), 1.0
+            displacements = atoms.positions - self.positions
+        else:
+            deformation = np.linalg.solve(self.cell, cell)
+            smallest = np.linalg.svd(deformation, compute_uv=False)[-1]
+            displacements = atoms.positions - self.positions @ deformation
+        displacements = displacements - displacements.mean(axis=0)
+        farthest = np.sqrt(np.einsum("ia,ia->i", displacements, displacements).max(initial=0.0))
+        if smallest * (self.cutoff + self.skin) - 2 * farthest < self.cutoff:
+            return None
+        return displacements, deformation

@@ -1,0 +1,57 @@
+"""From invariants to a site energy: one multilayer perceptron per species (flax)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+ACTIVATIONS = {
+    "silu": nn.silu,
+    "tanh": jnp.tanh,
+    "gaussian": lambda x: jnp.exp(-x * x),
+}
+"""`gaussian` is the default of the LATTE authors' code; `silu` trained best here."""
+
+
+class SiteNetwork(nn.Module):
+    """Hidden layers with an activation, then one linear output.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        activation: a name in `ACTIVATIONS`.
+    """
+
+    hidden: Sequence[int]
+    activation: str = "silu"
+
+    @nn.compact
+    def __call__(self, features):
+        """(atoms, features) -> (atoms,), dimensionless."""
+        # On GPUs the default precision would round the operands to TF32.
+        x = features
+        for width in self.hidden:
+            x = ACTIVATIONS[self.activation](nn.Dense(width, precision=lax.Precision.HIGHEST)(x))
+        return nn.Dense(1, precision=lax.Precision.HIGHEST)(x)[..., 0]
+
+
+def init_per_species(network: SiteNetwork, key, n_species: int, n_features: int):
+    """Parameters of one network per species, stacked along axis 0."""
+    example = jnp.zeros((1, n_features))
+    return jax.vmap(lambda k: network.init(k, example)["params"])(jax.random.split(key, n_species))
+
+
+def site_values(network: SiteNetwork, params, features):
+    """Network of one species on (atoms, features), relative to an atom without neighbours.
+
+    The value at zero features is subtracted, so that an isolated atom has exactly its reference
+    energy.  `features` holds the row of the isolated atom last.
+
+    Returns:
+        (atoms - 1,).
+    """
+    values = network.apply({"params": params}, features)
+    return values[:-1] - values[-1]

@@ -1,0 +1,212 @@
+"""The potential: architecture, parameters, and the energy of a block of atoms.
+
+    E = SUM_i ( E0[s_i] + scale * ( net_{s_i}(x_i) - net_{s_i}(x(0)) ) + repulsion_i )
+    x_i = (B_i - mean[s_i]) / deviation[s_i]
+
+B are the descriptor's invariants.  The second network term makes an isolated atom exactly E0.
+The constants mean, deviation, scale are taken from training data once and then kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+
+from latte_ase import networks, repulsion
+from latte_ase.descriptors import Descriptor
+
+FEATURE_FLOOR = 0.1
+"""Smallest scale of a feature, as a fraction of the RMS scale of all features of that species.
+
+A bump that no pair of the training set touches has deviation 0; divided by it, the feature would
+explode in the first structure that touches it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """All that decides the shape of the computation; hashable, the key of compiled functions.
+
+    Attributes:
+        elements: symbols, sorted by atomic number; "species" s is an index into it.
+        descriptor: hyper-parameters of the descriptor.
+        hidden: widths of the hidden layers.
+        activation: of the hidden layers, see `networks.ACTIVATIONS`.
+        repulsion: whether ZBL repulsion is added.
+    """
+
+    elements: tuple[str, ...]
+    descriptor: Descriptor
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "silu"
+    repulsion: bool = True
+
+    def __post_init__(self):
+        unknown = [e for e in self.elements if e not in atomic_numbers]
+        if unknown or not self.elements:
+            raise ValueError(f"elements are {self.elements}; chemical symbols such as 'Si' are needed.")
+        if self.activation not in networks.ACTIVATIONS:
+            raise ValueError(f"activation is {self.activation!r}; allowed are {', '.join(networks.ACTIVATIONS)}.")
+        ordered = tuple(sorted(set(self.elements), key=atomic_numbers.__getitem__))
+        if ordered != self.elements:
+            raise ValueError(f"elements are {self.elements}; write them once each, sorted: {ordered}.")
+
+    @property
+    def cutoff(self) -> float:
+        """In Angstrom."""
+        return self.descriptor.cutoff
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(species,) atomic numbers."""
+        return np.array([atomic_numbers[e] for e in self.elements])
+
+    @property
+    def network(self) -> networks.SiteNetwork:
+        """The network of one species."""
+        return networks.SiteNetwork(self.hidden, self.activation)
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A model: everything needed to compute, and what is known about it.
+
+    Attributes:
+        architecture: what is computed.
+        params: trained parameters {"descriptor", "network"}, pytree of NumPy arrays.
+        constants: {"mean", "deviation", "scale", "repulsion_range"}, NumPy arrays: (species,
+            features) twice, () in eV, (species, species) in Angstrom.
+        reference_energies: (species,) float64, E0 in eV.
+        metadata: JSON-like: name, level of theory, data, licence, citation, metrics, ...
+    """
+
+    architecture: Architecture
+    params: Any
+    constants: dict[str, np.ndarray]
+    reference_energies: np.ndarray
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cutoff(self) -> float:
+        """In Angstrom."""
+        return self.architecture.cutoff
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols the model knows."""
+        return self.architecture.elements
+
+    def species(self, numbers) -> np.ndarray:
+        """Species (atoms,) of atomic numbers (atoms,).
+
+        Raises:
+            ValueError: an element that the model does not know; names it and the allowed ones.
+        """
+        numbers = np.asarray(numbers)
+        known = self.architecture.numbers
+        lookup = np.full(max(len(chemical_symbols), int(numbers.max(initial=0)) + 1), -1)
+        lookup[known] = np.arange(len(known))
+        species = lookup[numbers]
+        if (species < 0).any():
+            name = self.metadata.get("name", "this model")
+            strange = sorted({chemical_symbols[z] for z in numbers[species < 0]})
+            raise ValueError(
+                f"Element {', '.join(strange)} is unknown to {name}, which was trained on "
+                f"{', '.join(self.elements)}. Choose another model (latte_ase.list_models()), or train "
+                "one on data that contain the element."
+            )
+        return species
+
+    def save(self, path, **more_metadata):
+        """Write the model file; see `latte_ase.model_io.save`."""
+        from latte_ase import model_io
+
+        return model_io.save(self, path, **more_metadata)
+
+
+def init_params(architecture: Architecture, key):
+    """Random trainable parameters."""
+    k_descriptor, k_network = jax.random.split(key)
+    species = len(architecture.elements)
+    return {
+        "descriptor": architecture.descriptor.init(k_descriptor, species),
+        "network": networks.init_per_species(
+            architecture.network, k_network, species, architecture.descriptor.n_features
+        ),
+    }
+
+
+def feature_constants(features, species, n_species: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of each feature per species, with a floor under the scale.
+
+    Args:
+        features: (atoms, features) of training atoms.
+        species: (atoms,) int.
+        n_species: number of species.
+
+    Returns:
+        mean and deviation, (n_species, features) each.
+    """
+    features = np.asarray(features, np.float64)
+    mean = np.zeros((n_species, features.shape[1]))
+    deviation = np.ones((n_species, features.shape[1]))
+    for s in range(n_species):
+        rows = features[species == s]
+        if len(rows) == 0:
+            continue
+        mean[s], spread = rows.mean(axis=0), rows.std(axis=0)
+        size = np.sqrt((rows**2).mean(axis=0))
+        # a crystal's atoms are all alike: where nothing varies, the size of the feature serves
+        floor = np.maximum(FEATURE_FLOOR * size, FEATURE_FLOOR * np.sqrt((spread**2).mean()))
+        deviation[s] = np.maximum(spread, np.maximum(floor, 1e-3))
+    return mean, deviation
+
+
+def species_tables(architecture: Architecture, params, constants):
+    """All that a block needs of its central species: a pytree with leading axis (species,)."""
+    species = len(architecture.elements)
+    tables = {
+        "descriptor": architecture.descriptor.tables(params["descriptor"]),
+        "network": params["network"],
+        "mean": constants["mean"],
+        "deviation": constants["deviation"],
+        "scale": jnp.broadcast_to(constants["scale"], (species,)),
+    }
+    if architecture.repulsion:
+        tables["repulsion"] = constants["repulsion"]
+    return tables
+
+
+def device_constants(potential: Potential) -> dict[str, np.ndarray]:
+    """The constants in the form that `species_tables` takes."""
+    constants = {k: potential.constants[k] for k in ("mean", "deviation", "scale")}
+    if potential.architecture.repulsion:
+        constants["repulsion"] = repulsion.tables(
+            potential.architecture.numbers, potential.constants["repulsion_range"]
+        )
+    return constants
+
+
+def site_energies(architecture: Architecture, table, edges, kinds):
+    """Energies of a block of atoms of one species, without E0.
+
+    Args:
+        architecture: what to compute.
+        table: one row of `species_tables`.
+        edges: one array (block, k, 3) per neighbour group, D in Angstrom.
+        kinds: one array (block,) per neighbour group, the neighbours' species.
+
+    Returns:
+        (block,) in eV.
+    """
+    features = architecture.descriptor.features(table["descriptor"], edges, kinds)
+    isolated = jnp.zeros((1, features.shape[1]), features.dtype)
+    x = (jnp.concatenate([features, isolated]) - table["mean"]) / table["deviation"]
+    energies = table["scale"] * networks.site_values(architecture.network, table["network"], x)
+    if architecture.repulsion:
+        energies = energies + repulsion.site_energies(table["repulsion"], edges, kinds)
+    return energies

@@ -1,0 +1,163 @@
+"""The training configuration: one TOML file, checked key by key."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """[model]: what is trained.
+
+    Attributes:
+        name: name of the model.
+        contractions: terms in LATTE's notation.
+        cutoff: Angstrom.
+        descriptor: kind of descriptor.
+        elements: symbols; empty takes those of the training set.
+        species_mode, min_width, max_width, embedding: see `descriptors.latte.Latte`.
+        hidden: widths of the hidden layers.
+        activation: of the hidden layers.
+        repulsion: whether ZBL repulsion is added below the training range.
+    """
+
+    name: str
+    contractions: str
+    cutoff: float = 5.0
+    descriptor: str = "latte"
+    elements: tuple[str, ...] = ()
+    species_mode: str = "specific"
+    min_width: float = 0.5
+    max_width: float = 2.0
+    embedding: int = 8
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "silu"
+    repulsion: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """[data]: where the labels are.
+
+    Attributes:
+        train: file of labelled structures, relative to the configuration file.
+        valid: file of validation structures; empty holds out `valid_fraction` of `train`.
+        valid_fraction: fraction held out.
+        isolated_atoms: file with one atom per frame, whose energies become E0.
+        reference_energies: E0 in eV by symbol; empty means `isolated_atoms` or least squares.
+    """
+
+    train: str
+    valid: str = ""
+    valid_fraction: float = 0.1
+    isolated_atoms: str = ""
+    reference_energies: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """[training]: how.
+
+    Attributes:
+        epochs: passes over the training set.
+        batch_size: structures per step.
+        rate: peak learning rate, reached after the warm-up, then a cosine down to 1 % of it.
+        warmup: share of all steps with a rising rate.
+        weight_decay: decoupled decay (AdamW) of the networks' weight matrices.
+        clip: largest norm of the gradient.
+        ema: decay of the moving average of parameters, which is what is validated and saved.
+        energy_weight: of the squared error in eV/atom.
+        force_weight: of the squared error of a force component in eV/Angstrom.
+        stress_weight: of the squared error of a stress component in eV/Angstrom^3.
+        seed: of initial parameters, order of batches, and the split.
+    """
+
+    epochs: int = 100
+    batch_size: int = 4
+    rate: float = 3e-3
+    warmup: float = 0.02
+    weight_decay: float = 1e-4
+    clip: float = 10.0
+    ema: float = 0.999
+    energy_weight: float = 10.0
+    force_weight: float = 1.0
+    stress_weight: float = 0.0
+    seed: int = 0
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the loss needs."""
+        weights = {"energy": self.energy_weight, "forces": self.force_weight, "stress": self.stress_weight}
+        return tuple(name for name, weight in weights.items() if weight > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All of a configuration file.
+
+    Attributes:
+        model, data, training: its tables.
+        card: facts about the data that go into the model file, such as "level_of_theory".
+        folder: the folder that the paths in `data` are relative to.
+    """
+
+    model: ModelConfig
+    data: DataConfig
+    training: TrainingConfig = TrainingConfig()
+    card: dict[str, Any] = field(default_factory=dict)
+    folder: Path = Path(".")
+
+    def path(self, name: str) -> Path:
+        """A path of the [data] table as seen from here."""
+        return self.folder / Path(name).expanduser()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, without the folder."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k != "folder"}
+
+
+def _table(cls, name: str, values: dict[str, Any]):
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Unknown key {', '.join(unknown)} in table [{name}] of the configuration; known are {', '.join(known)}."
+        )
+    required = {n for n, f in known.items() if f.default is f.default_factory is dataclasses.MISSING}
+    missing = sorted(required - set(values))
+    if missing:
+        raise ValueError(f"Table [{name}] of the configuration lacks {', '.join(missing)}.")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def load_config(source) -> Config:
+    """Read a configuration.
+
+    Args:
+        source: path of a TOML file, or its content as a dictionary.
+
+    Raises:
+        FileNotFoundError, ValueError: no file; not TOML; an unknown or missing key, by name.
+    """
+    if isinstance(source, Config):
+        return source
+    folder = Path(".")
+    if not isinstance(source, dict):
+        path = Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no configuration file {path}.")
+        folder = path.parent
+        try:
+            source = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path} is not valid TOML: {error}.") from error
+    tables = {"model": ModelConfig, "data": DataConfig, "training": TrainingConfig}
+    unknown = sorted(set(source) - set(tables) - {"card"})
+    if unknown:
+        raise ValueError(f"Unknown table [{', '.join(unknown)}]; known are {', '.join(tables)}, card.")
+    made = {name: _table(cls, name, source.get(name, {})) for name, cls in tables.items()}
+    return Config(**made, card=dict(source.get("card", {})), folder=folder)

@@ -1,0 +1,324 @@
+"""The training loop: epochs, validation, best so far, checkpoints, progress."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ase import Atoms
+
+from latte_ase import dataset, derivatives
+from latte_ase.dataset import Frame
+from latte_ase.descriptors import DESCRIPTORS
+from latte_ase.model_io import write_atomically
+from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
+from latte_ase.training import checkpoint
+from latte_ase.training.config import Config, TrainingConfig, load_config
+from latte_ase.training.loss import Errors, errors, loss
+from latte_ase.training.step import State, make_step, optimiser
+
+DTYPE = np.float32
+
+
+@dataclass(frozen=True)
+class Result:
+    """What training returns.
+
+    Attributes:
+        potential: with the parameters of the best epoch.
+        history: one row per epoch: epoch, loss and errors (meV/atom, meV/Angstrom), seconds.
+        path: the model file written, or None.
+    """
+
+    potential: Potential
+    history: list[dict[str, float]]
+    path: Path | None = None
+
+    @property
+    def calculator(self):
+        """A `LatteCalculator` of the trained potential."""
+        from latte_ase.calculator import LatteCalculator
+
+        return LatteCalculator(self.potential)
+
+
+def metrics(sums: Errors) -> dict[str, float]:
+    """MAE and RMSE in meV/atom and meV/Angstrom from error sums; nan without labels."""
+    s = Errors(*(float(x) for x in sums))
+    n_energy, n_forces = s.n_energy or np.nan, s.n_forces or np.nan
+    values = {
+        "energy_mae": 1e3 * s.energy_abs / n_energy,
+        "energy_rmse": 1e3 * (s.energy_sq / n_energy) ** 0.5,
+        "forces_mae": 1e3 * s.forces_abs / n_forces,
+        "forces_rmse": 1e3 * (s.forces_sq / n_forces) ** 0.5,
+    }
+    if s.n_stress:
+        values["stress_rmse"] = 1e3 * (s.stress_sq / s.n_stress) ** 0.5
+    return values
+
+
+def add(a: Errors | None, b: Errors) -> Errors:
+    """Sum of two batches' error sums."""
+    return b if a is None else Errors(*(x + y for x, y in zip(a, b, strict=True)))
+
+
+class Batches:
+    """Batches of a set of frames, all of one shape, made one ahead in a thread."""
+
+    def __init__(self, frames: Sequence[Frame], reference_energies, size: int):
+        self.frames, self.reference_energies = frames, reference_energies
+        self.size = min(size, len(frames))
+        self.shape = dataset.batch_shape(frames, self.size)
+
+    def __len__(self):
+        return -(-len(self.frames) // self.size)
+
+    def __call__(self, order=None) -> Iterator[dataset.Batch]:
+        """Batches in this order of the frames; default as they are."""
+        order = np.arange(len(self.frames)) if order is None else order
+        parts = [order[k : k + self.size] for k in range(0, len(order), self.size)]
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._make, parts[0])
+            for part in parts[1:]:
+                batch, ahead = ahead.result(), pool.submit(self._make, part)
+                yield batch
+            yield ahead.result()
+
+    def _make(self, part):
+        chosen = [self.frames[k] for k in part]
+        return dataset.make_batch(chosen, self.reference_energies, self.shape, self.size, DTYPE)
+
+
+def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
+    """A potential with random parameters and constants taken from the training frames."""
+    m = config.model
+    elements = m.elements or _elements(frames)
+    # The descriptor's own hyper-parameters are those of [model] that it has a field for.
+    kind = DESCRIPTORS[m.descriptor]
+    fields = {name: getattr(m, name) for name in kind.__dataclass_fields__ if hasattr(m, name)}
+    architecture = Architecture(
+        elements=elements,
+        descriptor=kind(**fields),
+        hidden=m.hidden,
+        activation=m.activation,
+        repulsion=m.repulsion,
+    )
+    params = jax.tree.map(np.asarray, init_params(architecture, jax.random.key(config.training.seed)))
+    species, size = len(elements), architecture.descriptor.n_features
+    constants = {
+        "mean": np.zeros((species, size)),
+        "deviation": np.ones((species, size)),
+        "scale": np.ones(()),
+        "repulsion_range": np.zeros((species, species)),
+    }
+    metadata = {"name": m.name, **config.card, "recipe": config.to_dict()}
+    return Potential(architecture, params, constants, np.zeros(species), metadata)
+
+
+def _elements(frames) -> tuple[str, ...]:
+    from ase.data import chemical_symbols
+
+    return tuple(chemical_symbols[z] for z in sorted({int(z) for a in frames for z in a.numbers}))
+
+
+def reference_energies(config: Config, potential: Potential, frames: Sequence[Frame]) -> np.ndarray:
+    """E0 (species,) in eV: given, from isolated atoms, or least squares, in this order.
+
+    Raises:
+        ValueError: an element has no given energy, or no isolated atom.
+    """
+    given = dict(config.data.reference_energies)
+    if config.data.isolated_atoms:
+        for atoms in dataset.read_frames(config.path(config.data.isolated_atoms)):
+            if len(atoms) == 1:
+                given[atoms.get_chemical_symbols()[0]] = atoms.get_potential_energy()
+    if given:
+        missing = [e for e in potential.elements if e not in given]
+        if missing:
+            raise ValueError(
+                f"Reference energies are given for {', '.join(given)}, but not for {', '.join(missing)}. Add them "
+                "to [data.reference_energies] or to the file of isolated atoms, or leave both out for least squares."
+            )
+        return np.array([given[e] for e in potential.elements], np.float64)
+    labelled = [f for f in frames if f.energy is not None]
+    counts = dataset.compositions(labelled, len(potential.elements))
+    return dataset.fit_reference_energies([f.energy for f in labelled], counts)
+
+
+def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 64) -> Potential:
+    """The potential with feature scales, energy scale and repulsion ranges of these frames."""
+    species = len(potential.elements)
+    chosen = [frames[k] for k in np.linspace(0, len(frames) - 1, min(sample, len(frames))).astype(int)]
+    batches = Batches(chosen, potential.reference_energies, 4)
+    compute = jax.jit(derivatives.features, static_argnums=0)
+    rows, kinds = [], []
+    constants = _cast(device_constants(potential))
+    for batch in batches():
+        zero = np.zeros((*batch.graph.is_atom.shape, 3), DTYPE)
+        unit = np.broadcast_to(np.eye(3, dtype=DTYPE), (batches.size, 3, 3))
+        values = compute(potential.architecture, _cast(potential.params), constants, batch.graph, zero, unit)
+        inside = np.asarray(batch.graph.is_atom, bool)
+        rows.append(np.asarray(values)[inside])
+        kinds.append(np.broadcast_to(batch.graph.species[:, None], inside.shape)[inside])
+    mean, deviation = feature_constants(np.concatenate(rows), np.concatenate(kinds), species)
+    forces = [f.forces for f in frames if f.forces is not None]
+    scale = np.sqrt(np.mean(np.concatenate(forces) ** 2)) if forces else 1.0
+    constants = {
+        "mean": mean,
+        "deviation": deviation,
+        "scale": np.array(max(scale, 1e-3)),
+        "repulsion_range": dataset.shortest_distances(frames, species),
+    }
+    return replace(potential, constants=constants)
+
+
+def _cast(tree):
+    return jax.tree.map(lambda a: np.asarray(a, DTYPE), tree)
+
+
+def evaluate_sums(potential: Potential, batches: Batches, compiled: Callable, params) -> Errors:
+    """Error sums over all batches."""
+    constants = _cast(device_constants(potential))
+    total = None
+    for batch in batches():
+        total = add(total, compiled(params, constants, batch))
+    assert total is not None
+    return Errors(*(np.asarray(x, float) for x in total))
+
+
+def fit(
+    potential: Potential,
+    training: TrainingConfig,
+    train_frames: Sequence[Frame],
+    valid_frames: Sequence[Frame],
+    *,
+    trainable=None,
+    folder: Path | None = None,
+    resume: bool = False,
+    patience: int | None = None,
+    report: Callable[[dict[str, float], int], None] | None = None,
+) -> Result:
+    """Minimise the loss of prepared frames, from the potential's present parameters.
+
+    Args:
+        potential: start; its constants and E0 are kept.
+        training: rates, weights, epochs.
+        train_frames, valid_frames: prepared frames.
+        trainable: pytree of bool like the parameters, or None for all.
+        folder: where metrics.csv and checkpoint.safetensors are written; None writes nothing.
+        resume: continue from the checkpoint in `folder`.
+        patience: stop after so many epochs without a better validation loss.
+        report: called after every epoch with its row and the number of epochs.
+
+    Returns:
+        `Result` with the parameters of the best epoch.
+
+    Raises:
+        FloatingPointError: the loss is no longer a number.
+    """
+    train, valid = (Batches(f, potential.reference_energies, training.batch_size) for f in (train_frames, valid_frames))
+    transformation = optimiser(training, training.epochs * len(train), trainable)
+    params = _cast(potential.params)
+    state = State(params, params, transformation.init(params), np.zeros((), np.int32))
+    best: dict[str, Any] = {"loss": np.inf, "epoch": 0}
+    best_params, history = params, []
+    if resume:
+        (state, best_params), facts = checkpoint.load(_checkpoint(folder), (state, best_params))
+        history, best = facts["history"], facts["best"]
+    step = make_step(potential.architecture, transformation, training)
+    compiled = jax.jit(lambda *args: errors(potential.architecture, *args))
+    constants = _cast(device_constants(potential))
+    weights = (training.energy_weight, training.force_weight, training.stress_weight)
+    for epoch in range(len(history) + 1, training.epochs + 1):
+        if patience is not None and epoch - 1 - best["epoch"] >= patience:
+            break
+        start, total = time.perf_counter(), None
+        order = np.random.default_rng((training.seed, epoch)).permutation(len(train_frames))
+        for batch in train(order):
+            state, sums = step(state, constants, batch)
+            total = add(total, sums)
+        checked = evaluate_sums(potential, valid, compiled, state.average)
+        row = {"epoch": epoch, "loss": float(loss(checked, weights))}
+        row |= {f"train_{k}": v for k, v in metrics(total).items()}
+        row |= {f"valid_{k}": v for k, v in metrics(checked).items()}
+        row["seconds"] = time.perf_counter() - start
+        if not np.isfinite(row["loss"]):
+            raise FloatingPointError(
+                f"The loss is {row['loss']} after epoch {epoch}. Lower the learning rate (now {training.rate}) "
+                "and look for frames with absurd forces."
+            )
+        history.append(row)
+        if row["loss"] < best["loss"]:
+            best, best_params = {"loss": row["loss"], "epoch": epoch}, state.average
+        if folder is not None:
+            checkpoint.save(_checkpoint(folder), (state, best_params), {"history": history, "best": best})
+            write_metrics(folder / "metrics.csv", history)
+        if report is not None:
+            report(row, training.epochs)
+    trained = replace(potential, params=jax.tree.map(np.asarray, best_params))
+    return Result(trained, history)
+
+
+def _checkpoint(folder: Path | None) -> Path:
+    assert folder is not None, "a folder is needed to resume"
+    return Path(folder) / "checkpoint.safetensors"
+
+
+def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
+    """The history as CSV, replaced atomically."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]))
+    writer.writeheader()
+    writer.writerows(history)
+    write_atomically(path, text.getvalue().encode())
+
+
+def train(config, *, out: str | Path | None = None, resume: bool = False, report=None) -> Result:
+    """Train a potential from scratch.
+
+    Args:
+        config: path of a TOML file, a dictionary, or a `Config`.
+        out: folder for the model file, metrics.csv and the checkpoint; default: the model's name.
+        resume: continue from the checkpoint in `out`, to the numbers of an uninterrupted run.
+        report: called after every epoch with (row, epochs); default shows a progress bar.
+
+    Returns:
+        `Result`; the model file is `out`/model.safetensors.
+
+    Raises:
+        FileNotFoundError, ValueError: bad configuration or data; nothing has been trained yet.
+    """
+    config = load_config(config)
+    folder = Path(out) if out is not None else Path(config.model.name)
+    if resume and not _checkpoint(folder).is_file():
+        raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
+    frames = dataset.read_frames(config.path(config.data.train))
+    if config.data.valid:
+        held = dataset.read_frames(config.path(config.data.valid))
+    else:
+        kept, out_of = dataset.split(len(frames), config.data.valid_fraction, config.training.seed)
+        frames, held = [frames[k] for k in kept], [frames[k] for k in out_of]
+    labels = config.training.labels
+    dataset.require_labels(frames, labels)
+    dataset.require_labels(held, labels, "the validation set")
+    potential = initial_potential(config, frames)
+    train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
+    energies = reference_energies(config, potential, train_frames)
+    potential = with_constants(replace(potential, reference_energies=energies), train_frames)
+    from latte_ase.training.progress import epoch_bar
+
+    with epoch_bar(config.training.epochs, config.model.name, report) as show:
+        result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
+    best = min(result.history, key=lambda row: row["loss"])
+    metadata = {**result.potential.metadata, "metrics": best, "frames": [len(frames), len(held)]}
+    trained = replace(result.potential, metadata=metadata)
+    path = trained.save(folder / "model.safetensors")
+    return Result(trained, result.history, path)
