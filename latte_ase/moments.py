@@ -166,11 +166,11 @@ def _backward(radial, columns, residuals, cotangents):
         tangential = along_unit - unit * jnp.sum(unit * along_unit, axis=-1, keepdims=True)
         edges_bar.append(unit * along_r[..., None] + tangential / r[..., None])
         weights_bar.append(jnp.concatenate(w_bar, axis=-1))
-        params_bar.append(jax.tree.map(lambda *parts: jnp.concatenate(parts), *p_bar))
+        params_bar.append(tuple(jnp.concatenate(parts) for parts in zip(*p_bar, strict=True)))
     return (
         tuple(edges_bar),
         jnp.stack(weights_bar, axis=1),
-        jax.tree.map(lambda *groups: sum(groups), *params_bar),
+        tuple(sum(groups) for groups in zip(*params_bar, strict=True)),
     )
 
 
@@ -179,6 +179,25 @@ def _value_at(value, r, params):
 
 
 moments.defvjp(_forward, _backward)
+
+
+def mix(columns: tuple[int, ...], sums, weights):
+    """Mix the moments of every neighbour group into columns, and add the groups.
+
+    M[i, c, u] = SUM_q SUM_n m_q[i, c, n] W_q[i, n, u]
+
+    Args:
+        columns: number of mixed columns of rank 0, 1, 2, 3.
+        sums: for each group, moments (block, components(rank), n) of each rank with columns.
+        weights: for each group, (block, n, columns).
+
+    Returns:
+        One array (block, components(rank), columns of that rank) for each rank with columns.
+    """
+    return tuple(
+        sum(_dot("bcn,bnu->bcu", m[p], w[..., part]) for m, w in zip(sums, weights, strict=True))
+        for p, (_, part) in enumerate(_ranks(columns))
+    )
 
 
 def pair_sum(function: Callable, edges):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 
 class Radial(NamedTuple):
@@ -52,3 +55,48 @@ def bump_slope(r, slant, offset):
 
 
 BUMP = Radial(bump, bump_slope)
+
+
+def envelope(x):
+    """Smooth step from 1 at x = 0 to 0 at x = 1 with two vanishing derivatives there.
+
+    f(x) = 1 - 28 x^6 + 48 x^7 - 21 x^8 for x < 1, else 0 (Gasteiger, Gross, Guennemann,
+    arXiv:2003.03123, p = 6).
+    """
+    x = jnp.minimum(x, 1)
+    x6 = x**6
+    return 1 - x6 * (28 - x * (48 - 21 * x))
+
+
+def envelope_slope(x):
+    """df/dx = -168 x^5 (1 - x)^2 for x < 1, else 0."""
+    x = jnp.minimum(x, 1)
+    return -168 * x**5 * (1 - x) ** 2
+
+
+@cache
+def bessel(count: int, cutoff: float) -> Radial:
+    """Spherical Bessel functions of order 0 that vanish at the cutoff, with a smooth envelope.
+
+    R_n(r) = sqrt(2 / c) sin(n pi r / c) / r * envelope(r / c),   n = 1..count
+
+    (arXiv:2003.03123); Angstrom^(-3/2).
+
+    Args:
+        count: number of functions.
+        cutoff: c in Angstrom.
+    """
+    wave = np.arange(1, count + 1) * (math.pi / cutoff)
+    norm = math.sqrt(2 / cutoff)
+
+    def value(r):
+        r = jnp.minimum(r, cutoff)  # beyond, the envelope is 0
+        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(r / cutoff) / r)
+
+    def slope(r):
+        r = jnp.minimum(r, cutoff)
+        k = wave.astype(r.dtype)
+        f, df = envelope(r / cutoff), envelope_slope(r / cutoff) / cutoff
+        return jnp.sin(r * k) * (norm * (df - f / r) / r) + jnp.cos(r * k) * (k * (norm * f / r))
+
+    return Radial(value, slope)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from latte_ase.descriptors.base import Descriptor
 from latte_ase.descriptors.latte import Latte
+from latte_ase.descriptors.reduced import Reduced
 
-DESCRIPTORS: dict[str, type] = {"latte": Latte}
+DESCRIPTORS: dict[str, type] = {"latte": Latte, "reduced": Reduced}
 
-__all__ = ["DESCRIPTORS", "Descriptor", "Latte"]
+__all__ = ["DESCRIPTORS", "Descriptor", "Latte", "Reduced"]

@@ -19,7 +19,8 @@ class ModelConfig:
         cutoff: Angstrom.
         descriptor: kind of descriptor.
         elements: symbols; empty takes those of the training set.
-        species_mode, min_width, max_width, embedding: see `descriptors.latte.Latte`.
+        species_mode, min_width, max_width, embedding: of `descriptors.Latte`.
+        n_radial: of `descriptors.Reduced`.
         hidden: widths of the hidden layers.
         activation: of the hidden layers.
         repulsion: whether ZBL repulsion is added below the training range.
@@ -34,6 +35,7 @@ class ModelConfig:
     min_width: float = 0.5
     max_width: float = 2.0
     embedding: int = 8
+    n_radial: int = 8
     hidden: tuple[int, ...] = (64, 64)
     activation: str = "silu"
     repulsion: bool = True
