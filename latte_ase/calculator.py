@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
@@ -33,8 +33,8 @@ class LatteCalculator(Calculator):
         **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
-    ignored_changes = {"initial_charges", "initial_magmoms"}
+    implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress"]
+    ignored_changes: ClassVar = {"initial_charges", "initial_magmoms"}
     nolabel = True
 
     def __init__(

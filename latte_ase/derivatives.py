@@ -10,7 +10,7 @@ the same at every call.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -102,10 +102,12 @@ def derivatives(
     # A block is small enough to be computed again in the backward pass of training.
     values, gradients = jax.lax.map(jax.checkpoint(block, prevent_cse=False), inputs, batch_size=_batch(at_once, graph))
     everyone = jnp.concatenate([g.reshape(-1, 3) for g in gradients])
-    forces = sum(
+    forces: Any = sum(
         jnp.sum(g - everyone[group.reverse], axis=-2) for g, group in zip(gradients, graph.groups, strict=True)
     )
-    virials = sum(jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True))
+    virials: Any = sum(
+        jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
+    )
     return Derivatives(values, forces, virials)
 
 

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +99,7 @@ def _derivatives(architecture: Architecture, at_once: int, params, constants, gr
     return result.energies, result.forces, jnp.sum(result.virials, axis=(0, 1))
 
 
-def find_device(device) -> jax.Device:
+def find_device(device) -> Any:
     """A JAX device from None, "cpu", "gpu", "cuda", "cuda:1" or a device.
 
     Raises:
@@ -191,11 +191,12 @@ class Engine:
 
     def _place(self, atoms):
         """The list on the device, and what moved since it was built."""
-        motion = None if self._placed is None else self._placed.verlet.motion(atoms)
-        if motion is None:
-            self._placed = self._build(atoms)
+        placed = self._placed  # a local name: another thread may replace the list meanwhile
+        motion = None if placed is None else placed.verlet.motion(atoms)
+        if placed is None or motion is None:
+            self._placed = placed = self._build(atoms)
             motion = np.zeros((len(atoms), 3)), np.eye(3)
-        return self._placed, *motion
+        return placed, *motion
 
     def _build(self, atoms) -> _Placed:
         species = self.potential.species(atoms.numbers)

@@ -104,7 +104,7 @@ class Layout(NamedTuple):
     group_species: np.ndarray
 
 
-def choose_block(counts: Sequence[int]) -> int:
+def choose_block(counts) -> int:
     """Atoms per block for these numbers of atoms per species.
 
     16 unless that wastes more than 15 % of the places, then 8.  Measured for a training step and

@@ -81,7 +81,7 @@ def architecture_from_json(data: dict[str, Any]) -> Architecture:
     return Architecture(descriptor=DESCRIPTORS[kind](**descriptor), **rest)
 
 
-def _tuples(value):
+def _tuples(value) -> Any:
     if isinstance(value, dict):
         return {k: _tuples(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -173,7 +173,7 @@ def load(path) -> Potential:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise ModelFileError(
             f"{path} is not a readable model file ({error}). It must be a complete .safetensors file "

@@ -33,7 +33,7 @@ NEAREST = 1e-6
 """Angstrom; distances below count as this, so that no derivative divides by zero."""
 
 
-def components(rank: int) -> tuple[tuple[int, int, int], ...]:
+def components(rank: int) -> tuple[tuple[int, ...], ...]:
     """Exponents (a, b, d) of the packed components of a symmetric tensor, x first.
 
     >>> components(2)  # xx xy xz yy yz zz

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,5 +54,5 @@ def site_values(network: SiteNetwork, params, features):
     Returns:
         (atoms - 1,).
     """
-    values = network.apply({"params": params}, features)
+    values: Any = network.apply({"params": params}, features)
     return values[:-1] - values[-1]

@@ -77,7 +77,8 @@ def _from_folder(folder: Path) -> Potential:
         raise FileNotFoundError(f"The folder {folder} has no {FILE}. A model folder holds one; check the path.")
     sums = folder / "SHA256SUMS"
     if sums.is_file():
-        expected = dict(reversed(line.split(maxsplit=1)) for line in sums.read_text().splitlines() if line.strip())
+        lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
+        expected = {name: checksum for checksum, name in lines}
         actual = model_io.file_sha256(path)
         if FILE in expected and actual != expected[FILE]:
             raise ModelFileError(

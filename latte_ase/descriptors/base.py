@@ -29,7 +29,7 @@ class Descriptor(Protocol):
         """What an atom of each species needs: a pytree with leading axis (species,)."""
         ...
 
-    def features(self, table, edges, kinds):
+    def features(self, table, edges, kinds) -> Any:
         """Features of a block of atoms of one species.
 
         Args:

@@ -245,6 +245,7 @@ def fit(
         for batch in train(order):
             state, sums = step(state, constants, batch)
             total = add(total, sums)
+        assert total is not None
         checked = evaluate_sums(potential, valid, compiled, state.average)
         row = {"epoch": epoch, "loss": float(loss(checked, weights))}
         row |= {f"train_{k}": v for k, v in metrics(total).items()}

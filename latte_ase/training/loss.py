@@ -5,7 +5,7 @@ L = w_E <((E - E*)/N)^2>_structures + w_F <(F - F*)^2>_components + w_S <(s - s*
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +25,14 @@ class Errors(NamedTuple):
         n_energy, n_forces, n_stress: numbers of terms in the sums.
     """
 
-    energy_abs: jax.Array
-    energy_sq: jax.Array
-    forces_abs: jax.Array
-    forces_sq: jax.Array
-    stress_sq: jax.Array
-    n_energy: jax.Array
-    n_forces: jax.Array
-    n_stress: jax.Array
+    energy_abs: Any
+    energy_sq: Any
+    forces_abs: Any
+    forces_sq: Any
+    stress_sq: Any
+    n_energy: Any
+    n_forces: Any
+    n_stress: Any
 
 
 def errors(architecture: Architecture, params, constants, batch: Batch) -> Errors:

@@ -73,7 +73,7 @@ def make_step(
     def step(state: State, constants, batch):
         gradient, sums = jax.grad(objective, has_aux=True)(state.params, constants, batch)
         updates, optimiser = transformation.update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params: Any = optax.apply_updates(state.params, updates)
         projected = architecture.descriptor.project(params["descriptor"])
         params = {**params, "descriptor": projected}
         # early on the average would remember the random start: let it follow

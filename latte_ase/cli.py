@@ -1,0 +1,147 @@
+"""The command `latte-ase`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Machine-learned potentials for ASE: list, inspect, evaluate, train and fine-tune models.",
+)
+
+
+def _plain_errors(command):
+    """Mistakes of the user end with one line on standard error, not with a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args, **kwargs):
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, FileNotFoundError, ImportError, FloatingPointError) as error:
+            print(f"latte-ase: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+@app.command()
+@_plain_errors
+def models():
+    """List the shipped models."""
+    from latte_ase import list_models, load_model
+
+    for name in list_models():
+        potential = load_model(name)
+        print(f"{name:16s} {' '.join(potential.elements):12s} {potential.metadata.get('level_of_theory', '')}")
+
+
+@app.command()
+@_plain_errors
+def info(model: Annotated[str, typer.Argument(help="name, file, folder or hub address")]):
+    """Show what is known about a model."""
+    from rich import print_json
+
+    from latte_ase import load_model
+    from latte_ase.model_io import architecture_to_json
+
+    potential = load_model(model)
+    energies = dict(zip(potential.elements, potential.reference_energies.tolist(), strict=True))
+    print_json(
+        data={
+            "architecture": architecture_to_json(potential.architecture),
+            "reference_energies": energies,
+            **potential.metadata,
+        }
+    )
+
+
+@app.command()
+@_plain_errors
+def evaluate(
+    model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
+    file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
+    plot: Annotated[Path | None, typer.Option(help="where to write the parity plot")] = Path("parity.png"),
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+):
+    """Print errors of a model on labelled structures, per element, and draw a parity plot."""
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from latte_ase import evaluation, plots
+
+    result = evaluation.evaluate(model, file, dtype=dtype, progress=functools.partial(track, description="evaluating"))
+    m = result.metrics
+    table = Table("", "MAE", "RMSE", "unit", title=f"{model} on {file.name}: {len(result.energy)} frames")
+    table.add_row("energy", f"{m['energy_mae']:.3f}", f"{m['energy_rmse']:.3f}", "meV/atom")
+    table.add_row("forces", f"{m['forces_mae']:.2f}", f"{m['forces_rmse']:.2f}", "meV/Å")
+    for symbol, e in result.per_element.items():
+        table.add_row(f"forces on {symbol}", f"{e['forces_mae']:.2f}", f"{e['forces_rmse']:.2f}", "meV/Å")
+    Console().print(table)
+    if plot is not None:
+        plots.parity(result, plot)
+        print(f"parity plot: {plot}")
+
+
+@app.command()
+@_plain_errors
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file, such as models/latte-si/recipe.toml")],
+    data: Annotated[Path | None, typer.Option(help="folder of the data; default: that of CONFIG")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder to write; default: the model's name")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,
+):
+    """Train a model from scratch."""
+    from dataclasses import replace
+
+    from latte_ase.training import load_config
+    from latte_ase.training import train as run
+
+    settings = load_config(config)
+    if data is not None:
+        settings = replace(settings, folder=data)
+    result = run(settings, out=out, resume=resume)
+    _report_best(result.history)
+    print(f"model: {result.path}")
+
+
+@app.command()
+@_plain_errors
+def finetune(
+    model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
+    file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
+    out: Annotated[Path, typer.Option(help="folder to write")],
+    valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
+    strategy: Annotated[str, typer.Option(help="full or last-layer")] = "full",
+    epochs: Annotated[int | None, typer.Option(help="passes over FILE; default: about 2500 steps")] = None,
+):
+    """Adapt a model to new labels."""
+    from latte_ase import plots
+    from latte_ase.training import finetune as run
+
+    result = run(model, file, out=out, valid=valid, strategy=strategy, epochs=epochs)
+    print(result.table)
+    try:
+        plots.parity(result.held_out, out / "parity.png")
+    except ImportError as error:
+        print(error)
+    print(f"model: {result.path}")
+
+
+def _report_best(history):
+    best = min(history, key=lambda row: row["loss"])
+    print(
+        f"best epoch {best['epoch']}: energy {best['valid_energy_mae']:.2f} / {best['valid_energy_rmse']:.2f} meV/atom, "
+        f"forces {best['valid_forces_mae']:.1f} / {best['valid_forces_rmse']:.1f} meV/Å (MAE / RMSE)"
+    )
+
+
+if __name__ == "__main__":
+    app()
