@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -86,7 +86,7 @@ def read_frames(source, index: str = ":") -> list[Atoms]:
     return frames
 
 
-def label(atoms: Atoms, name: str):
+def label(atoms: Atoms, name: str) -> Any:
     """A stored result of `atoms`, or None; nothing is computed."""
     return None if atoms.calc is None else atoms.calc.results.get(name)
 

@@ -89,8 +89,8 @@ def evaluate(
     forces: list[Any] = []
     for atoms in progress(structures) if progress else structures:
         output = engine.evaluate(atoms)
-        energies.append((atoms.calc.results["energy"] / len(atoms), output.energy / len(atoms)))
-        forces.append(np.stack([atoms.calc.results["forces"], np.asarray(output.forces)], axis=-1))
+        energies.append((dataset.label(atoms, "energy") / len(atoms), output.energy / len(atoms)))
+        forces.append(np.stack([dataset.label(atoms, "forces"), np.asarray(output.forces)], axis=-1))
     return Evaluation(
         np.array(energies), np.concatenate(forces), np.concatenate([atoms.numbers for atoms in structures])
     )

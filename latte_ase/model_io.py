@@ -35,7 +35,7 @@ class ModelFileError(ValueError):
 def flatten(tree, prefix: str = "") -> dict[str, np.ndarray]:
     """Nested dictionaries of arrays to one dictionary with "/" in its names."""
     if not isinstance(tree, dict):
-        return {prefix: np.ascontiguousarray(tree)}
+        return {prefix: np.asarray(tree, order="C")}
     flat = {}
     for key in sorted(tree):
         flat.update(flatten(tree[key], f"{prefix}/{key}" if prefix else key))
@@ -108,7 +108,7 @@ def digest(arrays: dict[str, np.ndarray], text: str) -> str:
     """SHA-256 over names, types, shapes and bytes of the arrays and over the text."""
     total = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         total.update(array.tobytes())
     return total.hexdigest()

@@ -17,7 +17,7 @@ from latte_ase.model_io import write_atomically
 def save(path, tree, facts: dict[str, Any]) -> None:
     """Write a pytree of arrays and JSON facts in one atomic step."""
     leaves = jax.tree.leaves(tree)
-    arrays = {f"{k:06d}": np.ascontiguousarray(leaf) for k, leaf in enumerate(leaves)}
+    arrays = {f"{k:06d}": np.asarray(leaf, order="C") for k, leaf in enumerate(leaves)}
     write_atomically(Path(path), to_bytes(arrays, {"facts": json.dumps(facts)}))
 
 
