@@ -225,7 +225,7 @@ def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.n
 
 
 def capacity(need: int, *, slack: float = 0.0, step: int = 4) -> int:
-    """The bucket for `need` places: multiples of `step` that grow geometrically, by 1/8 or more.
+    """The bucket for `need` places: multiples of `step` that grow geometrically, by 1/16 or more.
 
     Args:
         need: places needed now.

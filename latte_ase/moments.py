@@ -24,6 +24,7 @@ from itertools import combinations_with_replacement
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from latte_ase.radial import Radial
@@ -90,6 +91,12 @@ def _polar(edges):
     squared = jnp.sum(edges * edges, axis=-1)
     r = jnp.sqrt(jnp.maximum(squared, NEAREST**2))
     return r, edges / r[..., None]
+
+
+def _cartesian(r, unit, along_r, along_unit):
+    """Gradient with respect to D from those with respect to r (..., k) and rhat (..., k, 3)."""
+    tangential = along_unit - unit * jnp.sum(unit * along_unit, axis=-1, keepdims=True)
+    return unit * along_r[..., None] + tangential / r[..., None]
 
 
 def _dot(subscripts, a, b):
@@ -163,8 +170,7 @@ def _backward(radial, columns, residuals, cotangents):
                 along_unit += _slope_along_unit(monomials(unit, rank - 1), cotangent, rank)
             w_bar.append(jnp.sum(m_bar * _dot("bck,bku->bcu", tensor, g), axis=-2))
             p_bar.append(pull(_dot("bck,bcu->bku", tensor, weighted))[0])
-        tangential = along_unit - unit * jnp.sum(unit * along_unit, axis=-1, keepdims=True)
-        edges_bar.append(unit * along_r[..., None] + tangential / r[..., None])
+        edges_bar.append(_cartesian(r, unit, along_r, along_unit))
         weights_bar.append(jnp.concatenate(w_bar, axis=-1))
         params_bar.append(tuple(jnp.concatenate(parts) for parts in zip(*p_bar, strict=True)))
     return (
@@ -181,37 +187,77 @@ def _value_at(value, r, params):
 moments.defvjp(_forward, _backward)
 
 
-def mix(columns: tuple[int, ...], sums, weights):
-    """Mix the moments of every neighbour group into columns, and add the groups.
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def group_moments(radial: Radial, ranks: tuple[int, ...], edges):
+    """Moments of each neighbour group by itself, of a few radial functions without parameters.
 
-    M[i, c, u] = SUM_q SUM_n m_q[i, c, n] W_q[i, n, u]
+    m[i, q, c, n] = SUM_{j in group q of i} T_c(D_ij / r_ij) R_n(r_ij)
+
+    All groups go through the same products at once, told apart by a mask on the tensors: radial
+    functions are evaluated once, and the compiled code does not grow with the number of groups.
 
     Args:
-        columns: number of mixed columns of rank 0, 1, 2, 3.
-        sums: for each group, moments (block, components(rank), n) of each rank with columns.
-        weights: for each group, (block, n, columns).
+        radial: radial functions (..., 1) -> (..., n).
+        ranks: the ranks wanted, increasing.
+        edges: one array (block, k, 3) per group, D in Angstrom.
 
     Returns:
-        One array (block, components(rank), columns of that rank) for each rank with columns.
+        One array (block, groups, components(rank), n) for each rank.
     """
-    return tuple(
-        sum(_dot("bcn,bnu->bcu", m[p], w[..., part]) for m, w in zip(sums, weights, strict=True))
-        for p, (_, part) in enumerate(_ranks(columns))
-    )
+    r, unit = _polar(jnp.concatenate(edges, axis=1))
+    g = radial.value(r[..., None])
+    mask = _group_mask(edges)
+    return tuple(_masked_sums(monomials(unit, rank), g, mask) for rank in ranks)
+
+
+def _group_mask(edges):
+    """(groups, all k): 1 where a pair belongs to a group."""
+    owner = np.repeat(np.arange(len(edges)), [group.shape[1] for group in edges])
+    return (owner == np.arange(len(edges))[:, None]).astype(edges[0].dtype)
+
+
+def _masked_sums(tensor, g, mask):
+    block, size, _ = tensor.shape
+    spread = (tensor[:, None] * mask[:, None]).reshape(block, len(mask) * size, -1)
+    return _dot("bck,bkn->bcn", spread, g).reshape(block, len(mask), size, -1)
+
+
+def _forward_groups(radial, ranks, edges):
+    return group_moments(radial, ranks, edges), edges
+
+
+def _backward_groups(radial, ranks, edges, cotangents):
+    r, unit = _polar(jnp.concatenate(edges, axis=1))
+    g, slope, mask = radial.value(r[..., None]), radial.slope(r[..., None]), _group_mask(edges)
+    along_r, along_unit = jnp.zeros_like(r), jnp.zeros_like(unit)
+
+    def pull(m_bar, factor):
+        # SUM_n m_bar[q(k), c, n] factor[k, n], the group q(k) picked by the mask
+        block, groups, size, n = m_bar.shape
+        products = _dot("bcn,bkn->bck", m_bar.reshape(block, groups * size, n), factor)
+        return jnp.sum(products.reshape(block, groups, size, -1) * mask[:, None], axis=1)
+
+    for rank, m_bar in zip(ranks, cotangents, strict=True):
+        along_r += jnp.sum(monomials(unit, rank) * pull(m_bar, slope), axis=1)
+        if rank:
+            along_unit += _slope_along_unit(monomials(unit, rank - 1), pull(m_bar, g), rank)
+    all_bar = _cartesian(r, unit, along_r, along_unit)
+    ends = np.cumsum([group.shape[1] for group in edges])[:-1]
+    return (tuple(jnp.split(all_bar, ends, axis=1)),)
+
+
+group_moments.defvjp(_forward_groups, _backward_groups)
 
 
 def pair_sum(function: Callable, edges):
     """SUM_j phi(r_ij) over the neighbours of every atom, for a pair potential.
 
     Args:
-        function: maps (group index, distances (block, k)) to (block, k).
+        function: maps distances (block, all k) to (block, all k); groups stand one after the other.
         edges: one array (block, k, 3) per group.
 
     Returns:
         (block,).
     """
-    total = 0.0
-    for q, group in enumerate(edges):
-        r, _ = _polar(group)
-        total += jnp.sum(function(q, r), axis=-1)
-    return total
+    r, _ = _polar(jnp.concatenate(edges, axis=1))
+    return jnp.sum(function(r), axis=-1)

@@ -51,13 +51,13 @@ def load_model(model) -> Potential:
     text = os.fspath(model)
     if text.startswith("hf://"):
         return _from_folder(_from_hub(text))
+    if isinstance(model, str) and text in list_models():  # first: a name never changes its numbers
+        return _from_folder(models_folder() / text)
     path = Path(text).expanduser()
     if path.is_dir():
         return _from_folder(path)
     if path.is_file():
         return model_io.load(path)
-    if text in list_models():
-        return _from_folder(models_folder() / text)
     if path.suffix or os.sep in text:
         raise FileNotFoundError(
             f"There is no model file or folder {text}. Check the path; names of shipped models are "
@@ -77,13 +77,13 @@ def _from_folder(folder: Path) -> Potential:
         raise FileNotFoundError(f"The folder {folder} has no {FILE}. A model folder holds one; check the path.")
     sums = folder / "SHA256SUMS"
     if sums.is_file():
-        lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
-        expected = {name: checksum for checksum, name in lines}
-        actual = model_io.file_sha256(path)
-        if FILE in expected and actual != expected[FILE]:
+        # as `sha256sum` writes it: "HASH  NAME" or "HASH *NAME"
+        line = re.search(rf"^([0-9a-f]+) [ *]{re.escape(FILE)}$", sums.read_text(), re.MULTILINE)
+        expected, actual = line and line[1], model_io.file_sha256(path)
+        if expected and actual != expected:
             raise ModelFileError(
                 f"{path} is not the file that {sums} describes: its SHA-256 is {actual[:12]}..., expected "
-                f"{expected[FILE][:12]}... Download or copy the model again; do not use it."
+                f"{expected[:12]}... Download or copy the model again; do not use it."
             )
     return model_io.load(path)
 

@@ -91,12 +91,14 @@ def bessel(count: int, cutoff: float) -> Radial:
 
     def value(r):
         r = jnp.minimum(r, cutoff)  # beyond, the envelope is 0
-        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(r / cutoff) / r)
+        x = jnp.where(r < cutoff, r / cutoff, 1)  # compiled, cutoff / cutoff may round to below 1
+        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(x) / r)
 
     def slope(r):
         r = jnp.minimum(r, cutoff)
         k = wave.astype(r.dtype)
-        f, df = envelope(r / cutoff), envelope_slope(r / cutoff) / cutoff
+        x = jnp.where(r < cutoff, r / cutoff, 1)
+        f, df = envelope(x), envelope_slope(x) / cutoff
         return jnp.sin(r * k) * (norm * (df - f / r) / r) + jnp.cos(r * k) * (k * (norm * f / r))
 
     return Radial(value, slope)

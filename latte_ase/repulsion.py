@@ -58,8 +58,12 @@ def site_energies(table, edges, kinds):
         (block,) in eV.
     """
 
-    def function(q, r):
-        product, screening, reach = (table[kinds[q], part, None] for part in range(3))
-        return zbl(r, product, screening, reach)
-
-    return 0.5 * pair_sum(function, edges)
+    constants = jnp.concatenate(
+        [
+            jnp.broadcast_to(table[kind][:, None], (*group.shape[:2], table.shape[-1]))
+            for kind, group in zip(kinds, edges, strict=True)
+        ],
+        axis=1,
+    )
+    product, screening, reach = (constants[..., part] for part in range(3))
+    return 0.5 * pair_sum(lambda r: zbl(r, product, screening, reach), edges)

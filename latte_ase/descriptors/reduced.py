@@ -17,9 +17,11 @@ from functools import cached_property
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from latte_ase import contractions
-from latte_ase.moments import mix, moments
+from latte_ase.moments import group_moments
 from latte_ase.radial import bessel
 
 
@@ -66,12 +68,21 @@ class Reduced:
 
     def features(self, table, edges, kinds):
         """Invariants (block, n_features); arguments as in `base.Descriptor`."""
-        radial = bessel(self.n_radial, self.cutoff)
-        columns = tuple(self.n_radial if n else 0 for n in self.plan.columns)
-        unit = jnp.ones((edges[0].shape[0], 1, sum(columns)), edges[0].dtype)
-        sums = [moments(radial, columns, (group,), unit, ()) for group in edges]
-        weights = [table[kind] for kind in kinds]
-        return contractions.contract(self.plan, mix(self.plan.columns, sums, weights))
+        ranks = tuple(rank for rank, n in enumerate(self.plan.columns) if n)
+        sums = group_moments(bessel(self.n_radial, self.cutoff), ranks, edges)
+        weights = jnp.stack([table[kind] for kind in kinds], axis=1)
+        ends = np.cumsum(self.plan.columns)
+        mixed = [
+            # On GPUs the default precision would round the operands to TF32.
+            jnp.einsum(
+                "bqcn,bqnu->bcu",
+                m,
+                weights[..., ends[rank] - self.plan.columns[rank] : ends[rank]],
+                precision=lax.Precision.HIGHEST,
+            )
+            for rank, m in zip(ranks, sums, strict=True)
+        ]
+        return contractions.contract(self.plan, mixed)
 
     def project(self, params):
         """Any mixing is allowed."""

@@ -159,7 +159,7 @@ def finetune(
     start = refit_reference_energies(base, structures)
     errors = {"base model": evaluate(base, held).metrics, "E0 re-fitted": evaluate(start, held).metrics}
     train_frames, valid_frames = dataset.prepare(start, structures), dataset.prepare(start, held)
-    start = _shrink_repulsion(start, train_frames)
+    start = with_repulsion_outside(start, train_frames)
     batches = -(-len(train_frames) // batch_size)
     training = TrainingConfig(
         epochs=epochs or max(10, -(-STEPS // batches)),
@@ -189,7 +189,7 @@ def finetune(
     return FineTuned(potential, result.history, errors, held_out, path)
 
 
-def _shrink_repulsion(potential: Potential, frames) -> Potential:
+def with_repulsion_outside(potential: Potential, frames) -> Potential:
     """Core repulsion must stay out of the new frames too, where they come closer than the old."""
     new = dataset.shortest_distances(frames, len(potential.elements))
     old = potential.constants["repulsion_range"]

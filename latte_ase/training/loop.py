@@ -27,6 +27,10 @@ from latte_ase.training.step import State, make_step, optimiser
 
 DTYPE = np.float32
 
+# compiled once per architecture and shape, whatever the number of trainings
+_errors = jax.jit(errors, static_argnums=0)
+_features = jax.jit(derivatives.features, static_argnums=0)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -158,13 +162,12 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
     species = len(potential.elements)
     chosen = [frames[k] for k in np.linspace(0, len(frames) - 1, min(sample, len(frames))).astype(int)]
     batches = Batches(chosen, potential.reference_energies, 4)
-    compute = jax.jit(derivatives.features, static_argnums=0)
     rows, kinds = [], []
     constants = _cast(device_constants(potential))
     for batch in batches():
         zero = np.zeros((*batch.graph.is_atom.shape, 3), DTYPE)
         unit = np.broadcast_to(np.eye(3, dtype=DTYPE), (batches.size, 3, 3))
-        values = compute(potential.architecture, _cast(potential.params), constants, batch.graph, zero, unit)
+        values = _features(potential.architecture, _cast(potential.params), constants, batch.graph, zero, unit)
         inside = np.asarray(batch.graph.is_atom, bool)
         rows.append(np.asarray(values)[inside])
         kinds.append(np.broadcast_to(batch.graph.species[:, None], inside.shape)[inside])
@@ -184,12 +187,12 @@ def _cast(tree):
     return jax.tree.map(lambda a: np.asarray(a, DTYPE), tree)
 
 
-def evaluate_sums(potential: Potential, batches: Batches, compiled: Callable, params) -> Errors:
+def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
     """Error sums over all batches."""
     constants = _cast(device_constants(potential))
     total = None
     for batch in batches():
-        total = add(total, compiled(params, constants, batch))
+        total = add(total, _errors(potential.architecture, params, constants, batch))
     assert total is not None
     return Errors(*(np.asarray(x, float) for x in total))
 
@@ -234,7 +237,6 @@ def fit(
         (state, best_params), facts = checkpoint.load(_checkpoint(folder), (state, best_params))
         history, best = facts["history"], facts["best"]
     step = make_step(potential.architecture, transformation, training)
-    compiled = jax.jit(lambda *args: errors(potential.architecture, *args))
     constants = _cast(device_constants(potential))
     weights = (training.energy_weight, training.force_weight, training.stress_weight)
     for epoch in range(len(history) + 1, training.epochs + 1):
@@ -246,7 +248,7 @@ def fit(
             state, sums = step(state, constants, batch)
             total = add(total, sums)
         assert total is not None
-        checked = evaluate_sums(potential, valid, compiled, state.average)
+        checked = evaluate_sums(potential, valid, state.average)
         row = {"epoch": epoch, "loss": float(loss(checked, weights))}
         row |= {f"train_{k}": v for k, v in metrics(total).items()}
         row |= {f"valid_{k}": v for k, v in metrics(checked).items()}

@@ -78,7 +78,7 @@ def make_step(
         params = {**params, "descriptor": projected}
         # early on the average would remember the random start: let it follow
         decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
-        average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.average, params)
+        average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)
         return State(params, average, optimiser, state.step + 1), sums
 
     return step

@@ -1,0 +1,49 @@
+"""Errors of a model against labels, by hand."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from latte_ase import LatteCalculator, evaluate, load_model, plots
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Two silicon frames whose labels are the model's values plus a known error."""
+    calculator = LatteCalculator(load_model("latte-si"))
+    made = []
+    for k in range(2):
+        atoms = bulk("Si", cubic=True)
+        atoms.rattle(0.05, seed=k)
+        atoms.calc = calculator
+        energy = atoms.get_potential_energy() + (0.08 if k else -0.16)  # 8 atoms: 10 and 20 meV/atom
+        forces = atoms.get_forces()
+        forces[0, 0] += 0.24
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        made.append(atoms)
+    return made
+
+
+def test_metrics_are_those_of_the_known_errors(labelled):
+    result = evaluate("latte-si", labelled)
+    m = result.metrics
+    assert m["energy_mae"] == pytest.approx(15.0, abs=0.05)
+    assert m["energy_rmse"] == pytest.approx(np.sqrt((10**2 + 20**2) / 2), abs=0.05)
+    assert m["forces_mae"] == pytest.approx(240 / 24, abs=0.05)
+    assert m["forces_rmse"] == pytest.approx(240 / np.sqrt(24), abs=0.1)
+    assert result.per_element["Si"]["atoms"] == 16
+    assert result.per_element["Si"]["forces_mae"] == pytest.approx(m["forces_mae"])
+
+
+def test_a_frame_without_labels_is_refused(labelled):
+    with pytest.raises(ValueError, match="1 of 2 frames of the set have energy"):
+        evaluate("latte-si", [labelled[0], bulk("Si")])
+
+
+def test_plots_are_written(labelled, tmp_path):
+    plots.parity(evaluate("latte-si", labelled), tmp_path / "new" / "parity.png")
+    keys = [f"{part}_{name}_rmse" for part in ("train", "valid") for name in ("energy", "forces")]
+    plots.history([{"epoch": k, **dict.fromkeys(keys, 1.0 / k)} for k in (1, 2)], tmp_path / "history.png")
+    for name in ("new/parity.png", "history.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

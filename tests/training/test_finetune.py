@@ -1,0 +1,121 @@
+"""Fine-tuning adapts to a new level of theory, keeps what it must, and refuses bad input."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+import latte_ase
+from latte_ase import finetune, model_io
+from latte_ase.dataset import prepare
+from latte_ase.training.finetune import refit_reference_energies, trainable, with_repulsion_outside
+
+RECIPE = {
+    "model": {"name": "tiny", "contractions": "4,-:2,a,a", "cutoff": 4.0, "hidden": [8]},
+    "data": {"train": ""},
+    "training": {"epochs": 40, "batch_size": 2, "rate": 1e-2},
+}
+
+
+def frames(n, *, seed, factor=1.0, shift=0.0):
+    """Rattled copper with EMT labels; `factor` and `shift` (eV/atom) make another level of theory."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(n):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell * rng.uniform(0.96, 1.04), scale_atoms=True)
+        atoms.positions += rng.normal(scale=0.12, size=atoms.positions.shape)
+        atoms.calc = EMT()
+        energy = factor * atoms.get_potential_energy() + shift * len(atoms)
+        forces = factor * atoms.get_forces()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        made.append(atoms)
+    return made
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    from ase.io import write
+
+    write(folder / "frames.extxyz", frames(12, seed=0))
+    recipe = {**RECIPE, "data": {"train": str(folder / "frames.extxyz")}}
+    return latte_ase.train(recipe, out=folder, report=lambda row, epochs: None).potential
+
+
+@pytest.fixture(scope="module")
+def tuned(base, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tuned") / "mine"
+    new, held = frames(10, seed=1, factor=2.0, shift=5.0), frames(4, seed=9, factor=2.0, shift=5.0)
+    return finetune(base, new, valid=held, out=out, epochs=60, rate=5e-3, report=lambda row, epochs: None)
+
+
+def test_errors_fall_stage_by_stage(tuned):
+    """E0 takes the shift of 5 eV/atom away, training the rest."""
+    before, shifted, after = tuned.errors.values()
+    assert before["energy_mae"] > 4000
+    assert shifted["energy_mae"] < 0.05 * before["energy_mae"]
+    assert after["forces_rmse"] < 0.8 * shifted["forces_rmse"]
+    assert all(stage in tuned.table for stage in ("base model", "E0 re-fitted", "fine-tuned"))
+
+
+def test_result_is_a_ready_calculator_and_a_file(tuned):
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.1, seed=3)
+    atoms.calc = tuned.calculator
+    forces = atoms.get_forces()
+    assert np.abs(forces).max() > 0.01
+    loaded = model_io.load(tuned.path)
+    assert loaded.metadata["base"] == "tiny"
+    assert loaded.metadata["finetuning"]["strategy"] == "full"
+    atoms.calc = latte_ase.LatteCalculator(loaded)
+    np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-6)
+    assert (tuned.path.parent / "metrics.csv").is_file()
+
+
+def test_last_layer_changes_the_last_layer_alone(base):
+    result = finetune(
+        base, frames(4, seed=2, factor=1.3), strategy="last-layer", epochs=2, report=lambda row, epochs: None
+    )
+    before, after = (model_io.flatten(p.params) for p in (base, result.potential))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed and all(name.startswith("network/Dense_1/") for name in changed)
+
+
+def test_refit_recovers_a_shift_of_the_reference_energy(base):
+    given = frames(4, seed=4)
+    by_model = refit_reference_energies(base, given).reference_energies
+    shifted = refit_reference_energies(base, frames(4, seed=4, shift=-7.0)).reference_energies
+    np.testing.assert_allclose(shifted - by_model, -7.0, atol=1e-6)
+
+
+def test_repulsion_stays_out_of_the_new_frames(base):
+    close = bulk("Cu", cubic=True)
+    close.set_distance(0, 1, 1.9, fix=0)
+    ranges = with_repulsion_outside(base, prepare(base, [close])).constants["repulsion_range"]
+    assert ranges[0, 0] == pytest.approx(1.9) and base.constants["repulsion_range"][0, 0] > 1.9
+
+
+def test_unknown_strategy_is_refused(base):
+    with pytest.raises(ValueError, match="strategy is 'lorax'; allowed are full, last-layer"):
+        trainable(base, "lorax")
+
+
+def test_missing_forces_are_refused(base):
+    bare = frames(3, seed=6)
+    bare[1].calc = SinglePointCalculator(bare[1], energy=0.0)
+    with pytest.raises(ValueError, match=r"2 of 3 frames of .* have forces \(frame 1 has none\)"):
+        finetune(base, bare, valid=frames(1, seed=7))
+
+
+def test_one_frame_is_refused(base):
+    with pytest.raises(ValueError, match="1 frame was given; two are needed"):
+        finetune(base, frames(1, seed=8))
+
+
+def test_unknown_element_is_refused(base):
+    gold = bulk("Au")
+    gold.calc = SinglePointCalculator(gold, energy=0.0, forces=np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="Element Au is unknown to tiny, which was trained on Cu"):
+        finetune(base, [gold, gold])
