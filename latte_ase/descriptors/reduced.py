@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,7 @@ class Reduced:
     def features(self, table, edges, kinds):
         """Invariants (block, n_features); arguments as in `base.Descriptor`."""
         ranks = tuple(rank for rank, n in enumerate(self.plan.columns) if n)
-        sums = group_moments(bessel(self.n_radial, self.cutoff), ranks, edges)
+        sums: Any = group_moments(bessel(self.n_radial, self.cutoff), ranks, edges)
         weights = jnp.stack([table[kind] for kind in kinds], axis=1)
         ends = np.cumsum(self.plan.columns)
         mixed = [
