@@ -1,0 +1,53 @@
+# Everything here sets itself up: it needs make and Python 3.11 or newer, and writes into .venv/ and out/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check test-fast test-slow test-gpu tutorials clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.plots  ## water dynamics and a silicon relaxation; results in out/demo
+	$(BIN)/python tutorials/demo.py --out out/demo
+
+test: check test-fast tutorials  ## linters, types, fast tests, tutorials in short
+
+check: $(VENV)/.dev  ## linters and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+test-fast: $(VENV)/.dev  ## fast tests only
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/.dev  ## tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+test-gpu: $(VENV)/.dev  ## tests that need a GPU (install jax[cuda12] or jax[cuda13] into .venv first)
+	$(BIN)/python -m pytest -m gpu
+
+tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
+	LATTE_ASE_QUICK=1 $(BIN)/python -m pytest -n 2 --nbmake tutorials
+
+clean:  ## remove the environment and all outputs
+	rm -rf $(VENV) out tutorials/out build dist
+
+# A stamp file says what an environment holds, so that a second run starts at once.
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.plots $(VENV)/.dev
+
+$(VENV)/.plots: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[plots]'
+	@touch $(VENV)/.plots
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "latte_ase needs Python 3.11 or newer, and '$(PYTHON)' is not one: $$($(PYTHON) --version 2>&1 | head -1)"; \
+	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV) (once; downloads take a minute or two)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
