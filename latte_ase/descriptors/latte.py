@@ -144,7 +144,7 @@ class Latte:
         centres = jnp.clip(params["centres"], widths, self.cutoff - widths)
         projected = {**params, "widths": widths, "centres": centres}
         if self.pair_cutoffs:
-            weights = params["weights"]
+            weights = jnp.asarray(params["weights"])
             for a, b, reach in self.pair_cutoffs:
                 for i, j in {(a, b), (b, a)}:
                     inside = centres[i] + widths[i] <= reach

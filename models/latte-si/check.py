@@ -31,7 +31,9 @@ def relaxed_cell(calculator):
 
 
 def elastic_constants(atoms):
-    """C11, C12, C44 in GPa with relaxed internal coordinates."""
+    """C11, C12, C44 in GPa with relaxed internal coordinates; `atoms` stay as they are."""
+    calculator, atoms = atoms.calc, atoms.copy()
+    atoms.calc = calculator
     matrix, _ = fit_elastic_constants(atoms, symmetry="cubic", optimizer=BFGS, fmax=1e-4, verbose=False)
     return tuple(matrix[index] / GPa for index in ((0, 0), (0, 1), (3, 3)))
 
@@ -39,7 +41,7 @@ def elastic_constants(atoms):
 def phonon_frequencies(atoms, calculator):
     """All frequencies in THz on an 8 x 8 x 8 mesh, from a 2 x 2 x 2 supercell of the cubic cell."""
     unit = PhonopyAtoms(symbols=atoms.get_chemical_symbols(), cell=atoms.cell, positions=atoms.positions)
-    phonon = Phonopy(unit, 2 * np.eye(3, dtype=int), primitive_matrix="auto", log_level=0)
+    phonon = Phonopy(unit, 2 * np.eye(3, dtype=int), primitive_matrix="F", log_level=0)
     phonon.generate_displacements(distance=0.01)
     forces = []
     for supercell in phonon.supercells_with_displacements:
@@ -48,8 +50,8 @@ def phonon_frequencies(atoms, calculator):
         forces.append(moved.get_forces())
     phonon.forces = forces
     phonon.produce_force_constants()
-    phonon.run_mesh((8, 8, 8))
-    return phonon.get_mesh_dict()["frequencies"]
+    phonon.run_mesh((8, 8, 8), is_gamma_center=False, is_mesh_symmetry=False)
+    return phonon.mesh.frequencies
 
 
 def vacancy(atoms, calculator):
@@ -70,9 +72,9 @@ def main(model="latte-si"):
     calculator = LatteCalculator.from_pretrained(model, dtype="float64")
     atoms = relaxed_cell(calculator)
     a = atoms.cell.lengths()[0]
-    c11, c12, c44 = elastic_constants(_with(atoms, calculator))
+    c11, c12, c44 = elastic_constants(atoms)
     frequencies = phonon_frequencies(atoms, calculator)
-    formation, moved, converged = vacancy(_with(atoms, calculator), calculator)
+    formation, moved, converged = vacancy(atoms, calculator)
     print("| property | latte-si | PBE | source |\n| --- | --- | --- | --- |")
     print(f"| lattice constant (Å) | {a:.4f} ({100 * (a / 5.469 - 1):+.2f} %) | 5.469 | Zuo 2020 |")
     for name, value, reference in (("C11", c11, 156), ("C12", c12, 65), ("C44", c44, 76)):
@@ -80,12 +82,6 @@ def main(model="latte-si"):
     print(f"| phonon frequencies, lowest to highest (THz) | {frequencies.min():.3f} to {frequencies.max():.2f} | | |")
     print(f"| vacancy formation energy (eV) | {formation:.2f} | 3.25 | Zuo 2020 |")
     print(f"| vacancy relaxation | converged {converged}, largest displacement {moved:.2f} Å | | |")
-
-
-def _with(atoms, calculator):
-    copy = atoms.copy()
-    copy.calc = calculator
-    return copy
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main(model="latte-water", folder="."):
     MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(1))
     Stationary(atoms)
     dynamics = Langevin(
-        atoms, 0.5 * units.fs, temperature_K=300, friction=0.01 / units.fs, rng=np.random.default_rng(2)
+        atoms, 0.5 * units.fs, temperature_K=300, friction=0.01 / units.fs, fixcm=False, rng=np.random.default_rng(2)
     )
     temperatures, bonds, rdf, snapshots = [], [], 0, 0
     for _ in range(800):  # 20 ps

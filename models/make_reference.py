@@ -1,0 +1,68 @@
+"""Write models/NAME/reference.json: what the model gives, for tests/test_models.py.
+
+    python models/make_reference.py NAME
+
+Run it once, when the weights of a new model are final; a name never changes its numbers.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from latte_ase import LatteCalculator
+
+TOLERANCE = {  # eV/atom, eV/Angstrom, eV/Angstrom^3
+    "float64": {"energy": 1e-9, "forces": 1e-8, "stress": 1e-9},
+    "float32": {"energy": 1e-5, "forces": 1e-3, "stress": 1e-5},
+}
+SHEAR = np.array([[1.0, 0.03, 0], [0, 0.98, 0.02], [-0.01, 0, 1.03]])
+
+
+def silicon():
+    """Eight atoms off their sites."""
+    return bulk("Si", cubic=True, a=5.4)
+
+
+def water():
+    """Eight molecules at 1.1 g/cm^3."""
+    rng, side, atoms = np.random.default_rng(0), 3.0, Atoms(cell=[6.0] * 3, pbc=True)
+    for site in np.ndindex(2, 2, 2):
+        one = molecule("H2O")
+        one.euler_rotate(*rng.uniform(0, 360, 3), center="COM")
+        one.translate(side * np.array(site))
+        atoms += one
+    return atoms
+
+
+def main(name):
+    """Two structures, the second one sheared, in float64."""
+    structures = []
+    for deformation in (np.eye(3), SHEAR):
+        atoms = {"latte-si": silicon, "latte-water": water}[name]()
+        atoms.rattle(0.05, seed=1)
+        atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+        atoms.calc = LatteCalculator.from_pretrained(name, dtype="float64")
+        structures.append(
+            {
+                "atoms": {
+                    "symbols": atoms.get_chemical_symbols(),
+                    "positions": atoms.positions.tolist(),
+                    "cell": atoms.cell.array.tolist(),
+                    "pbc": atoms.pbc.tolist(),
+                },
+                "energy": atoms.get_potential_energy(),
+                "forces": atoms.get_forces().tolist(),
+                "stress": atoms.get_stress().tolist(),
+            }
+        )
+    path = Path(__file__).parent / name / "reference.json"
+    path.write_text(json.dumps({"structures": structures, "tolerance": TOLERANCE}) + "\n")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
