@@ -1,0 +1,363 @@
+"""LatteCalculator: ASE's contract, finite differences, and bad input."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.calculator import PropertyNotImplementedError, all_properties
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.io import Trajectory
+
+from latte_ase import LatteCalculator
+from latte_ase import engine as engine_module
+from latte_ase.training.config import load_config
+from latte_ase.training.loop import initial_potential
+
+E0 = {"H": -13.6, "O": -432.1}
+CUTOFF = 4.0
+
+
+@pytest.fixture(scope="module")
+def potential():
+    """A random potential of hydrogen and oxygen with repulsion."""
+    model = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": CUTOFF, "elements": ["H", "O"], "hidden": [8]}
+    made = initial_potential(load_config({"model": model, "data": {"train": ""}}), [])
+    constants = made.constants | {"repulsion_range": np.full((2, 2), 2.1)}
+    return replace(made, constants=constants, reference_energies=np.array(list(E0.values())))
+
+
+def opened(calc):
+    """The calculator with a bucket that all the crystals below fit in, so that they compile once."""
+    dense = crystal()
+    dense.set_cell(0.97 * dense.cell.array, scale_atoms=True)
+    calc.calculate(dense, ["energy", "forces"])
+    return calc
+
+
+def make(potential):
+    """A float64 calculator."""
+    return opened(LatteCalculator(potential, dtype="float64"))
+
+
+@pytest.fixture(scope="module")
+def shared(potential):
+    """One for the tests that do not look inside."""
+    return make(potential)
+
+
+@pytest.fixture
+def calc(potential):
+    """One of its own."""
+    return make(potential)
+
+
+def crystal():
+    """Perturbed rocksalt of O and H, neighbours at 2.3 Angstrom: 16 of each kind in the list."""
+    atoms = bulk("OH", "rocksalt", a=4.6, cubic=True)
+    atoms.rattle(0.15, seed=3)
+    return atoms
+
+
+def sheared(atoms, seed=0):
+    """The same with a general cell."""
+    atoms.set_cell(atoms.cell.array + np.random.default_rng(seed).uniform(-0.3, 0.3, (3, 3)), scale_atoms=True)
+    return atoms
+
+
+def left_handed():
+    atoms = sheared(crystal(), 1)
+    atoms.set_cell(atoms.cell.array[[1, 0, 2]])
+    assert np.linalg.det(atoms.cell.array) < 0
+    return atoms
+
+
+def slab(height=11.0):
+    atoms = sheared(crystal(), 2)
+    atoms.pbc = (True, True, False)
+    atoms.cell[2] = (0.5, -0.7, height)
+    return atoms
+
+
+def small_cell():
+    atoms = sheared(bulk("OH", "rocksalt", a=4.6), 3)
+    atoms.positions[1] += (0.2, -0.1, 0.15)
+    assert (atoms.cell.lengths() < CUTOFF).all()
+    return atoms
+
+
+def water():
+    atoms = molecule("H2O")
+    atoms.rattle(0.1, seed=4)
+    return atoms
+
+
+PERIODIC = {
+    "bulk": crystal,
+    "triclinic": lambda: sheared(crystal()),
+    "slab": slab,
+    "left-handed": left_handed,
+    "cell smaller than the cutoff": small_cell,
+    "one atom, periodic": lambda: sheared(Atoms("O", cell=[3.2] * 3, pbc=True)),
+}
+OPEN = {"molecule without a cell": water, "one atom": lambda: Atoms("O")}
+
+
+@pytest.mark.parametrize("name", [*PERIODIC, *OPEN])
+def test_forces_are_minus_the_gradient_of_the_energy(shared, name):
+    atoms = (PERIODIC | OPEN)[name]()
+    atoms.calc = shared
+    forces = atoms.get_forces()
+    some = range(min(len(atoms), 3))
+    numerical = calculate_numerical_forces(atoms, eps=1e-4, iatoms=some)
+    np.testing.assert_allclose(forces[: len(some)], numerical, rtol=0, atol=1e-6)
+    assert forces.shape == (len(atoms), 3)
+    if len(atoms) > 1:
+        assert np.abs(numerical).max() > 0.05  # not the comparison of zeros
+
+
+@pytest.mark.parametrize("name", PERIODIC)
+def test_stress_is_the_gradient_over_strain(shared, name):
+    atoms = PERIODIC[name]()
+    atoms.calc = shared
+    stress = atoms.get_stress()
+    numerical = calculate_numerical_stress(atoms, eps=1e-5)
+    assert stress.shape == (6,)
+    assert (np.abs(numerical) > 1e-4).all()
+    np.testing.assert_allclose(stress, numerical, rtol=0, atol=1e-7)
+
+
+def test_results_hold_only_what_ase_knows(calc):
+    atoms = crystal()
+    atoms.calc = calc
+    atoms.get_stress()
+    assert set(calc.results) == {"energy", "free_energy", "energies", "forces", "stress"}
+    assert set(calc.implemented_properties) == set(calc.results) <= set(all_properties)
+    assert type(calc.results["energy"]) is float
+    assert calc.results["free_energy"] == calc.results["energy"]
+    assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
+    np.testing.assert_allclose(atoms.get_potential_energies().sum(), atoms.get_potential_energy(), rtol=1e-14)
+    full = atoms.get_stress(voigt=False)
+    np.testing.assert_array_equal(full, full.T)
+    found = atoms.get_properties(["energy", "forces", "stress"])
+    assert found["energy"] == calc.results["energy"]
+    np.testing.assert_array_equal(found["forces"], calc.results["forces"])
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.get_charges()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("symbol", E0)
+def test_an_isolated_atom_has_exactly_its_reference_energy(shared, potential, symbol, dtype):
+    atoms = Atoms(symbol, cell=[20, 20, 20], pbc=True)
+    atoms.calc = shared if dtype == "float64" else LatteCalculator(potential)
+    np.testing.assert_array_equal(atoms.get_forces(), np.zeros((1, 3)))
+    assert atoms.get_potential_energy() == E0[symbol]
+    np.testing.assert_array_equal(atoms.get_stress(), np.zeros(6))
+
+
+def test_atoms_out_of_reach_are_isolated(shared):
+    atoms = Atoms("OH", [(0, 0, 0), (0, 0, CUTOFF)])
+    atoms.calc = shared
+    assert atoms.get_potential_energy() == sum(E0.values())
+    np.testing.assert_array_equal(atoms.get_forces(), 0)
+    atoms.positions[1, 2] -= 0.5  # the control: within reach something happens
+    assert atoms.get_potential_energy() != sum(E0.values())
+
+
+def test_the_atoms_are_never_changed(shared):
+    atoms = crystal()
+    atoms.positions += 100.0  # outside the cell: they stay there
+    atoms.info["note"] = [1]
+    before = copy.deepcopy(atoms)
+    atoms.calc = shared
+    atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()
+    assert atoms.arrays.keys() == before.arrays.keys()
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(atoms.arrays[name], array)
+    np.testing.assert_array_equal(atoms.cell.array, before.cell.array)
+    assert atoms.info == before.info and (atoms.pbc == before.pbc).all()
+    atoms.get_forces()[:] = 7  # what a caller does to a result stays with the caller
+    assert not (atoms.get_forces() == 7).any()
+
+
+def test_an_energy_alone_computes_no_derivative(calc, monkeypatch):
+    atoms = crystal()
+    atoms.calc = calc
+
+    def derivatives(*_):
+        raise AssertionError("derivatives were computed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "_derivatives", derivatives)
+        energy = atoms.get_potential_energy()
+        assert set(calc.results) == {"energy", "free_energy", "energies"}
+        with pytest.raises(AssertionError, match="derivatives were computed"):
+            atoms.get_forces()
+    np.testing.assert_allclose(atoms.get_forces().sum(axis=0), 0, atol=1e-10)
+    np.testing.assert_allclose(atoms.get_potential_energy(), energy, rtol=1e-13)
+
+
+def test_what_is_known_is_not_computed_again(calc):
+    atoms = crystal()
+    atoms.calc = calc
+    before = calc.stats.calls
+    atoms.get_forces()
+    atoms.get_stress(), atoms.get_potential_energy(), atoms.get_potential_energies(), atoms.get_forces()
+    atoms.set_initial_charges(np.ones(len(atoms)))
+    atoms.set_initial_magnetic_moments(np.ones(len(atoms)))
+    atoms.get_forces()
+    assert calc.stats.calls == before + 1
+
+
+@pytest.mark.parametrize("order", [["stress", "energy", "forces"], ["energy", "stress", "forces"]])
+def test_the_order_of_questions_does_not_matter(potential, order):
+    reference, atoms = crystal(), crystal()
+    reference.calc, atoms.calc = make(potential), make(potential)
+    expected = {name: reference.calc.get_property(name, reference) for name in ("forces", "energy", "stress")}
+    for name in order:
+        np.testing.assert_allclose(atoms.calc.get_property(name, atoms), expected[name], rtol=0, atol=1e-11)
+
+
+def _swap(atoms):
+    atoms.numbers[[0, 1]] = atoms.numbers[[1, 0]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda atoms: atoms.set_pbc(True),
+        lambda atoms: atoms.set_cell(0.99 * atoms.cell.array),
+        lambda atoms: atoms.set_cell(1.01 * atoms.cell.array, scale_atoms=True),
+        _swap,
+        lambda atoms: atoms.positions.__setitem__((0, 0), 0.3),
+    ],
+    ids=["pbc", "cell", "cell and atoms", "numbers", "one coordinate"],
+)
+def test_every_change_is_seen(shared, potential, change):
+    atoms, fresh = slab(5.2), slab(5.2)
+    atoms.calc, fresh.calc = shared, make(potential)
+    before = atoms.get_potential_energy(), atoms.get_forces()
+    for each in (atoms, fresh):
+        change(each)
+    assert abs(atoms.get_potential_energy() - before[0]) > 1e-6
+    np.testing.assert_allclose(atoms.get_forces(), fresh.get_forces(), rtol=0, atol=1e-10)
+
+
+def test_another_order_of_atoms_permutes_the_results(shared):
+    atoms = crystal()
+    atoms.calc = shared
+    energies, forces, stress = atoms.get_potential_energies(), atoms.get_forces(), atoms.get_stress()
+    order = np.random.default_rng(0).permutation(len(atoms))
+    atoms = atoms[order]
+    atoms.calc = shared
+    np.testing.assert_allclose(atoms.get_forces(), forces[order], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(atoms.get_potential_energies(), energies[order], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(atoms.get_stress(), stress, rtol=0, atol=1e-10)
+
+
+def test_one_calculator_serves_several_atoms(shared):
+    first, second = crystal(), slab()
+    first.calc = second.calc = shared
+    expected = [(atoms.get_potential_energy(), atoms.get_forces()) for atoms in (first, second)]
+    for atoms, (energy, forces) in zip((first, second), expected, strict=True):
+        assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-10)
+        np.testing.assert_allclose(atoms.get_forces(), forces, rtol=0, atol=1e-10)
+
+
+def test_stress_of_a_structure_without_a_volume_is_refused_with_advice(shared):
+    atoms = water()
+    atoms.calc = shared
+    with pytest.raises(PropertyNotImplementedError, match=r"needs a volume.*atoms\.set_cell"):
+        atoms.get_stress()
+    assert "stress" not in atoms.calc.results or len(atoms.calc.results) == 0
+    atoms.get_forces()
+    assert "stress" not in atoms.calc.results
+    atoms.center(vacuum=3.0)
+    assert atoms.get_stress().shape == (6,)
+
+
+def test_the_stress_of_a_slab_refers_to_the_volume_of_the_cell(shared):
+    atoms = slab()
+    atoms.calc = shared
+    virial = atoms.get_stress() * atoms.get_volume()
+    atoms.cell[2] *= 2
+    np.testing.assert_allclose(atoms.get_stress() * atoms.get_volume(), virial, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda calc: pickle.loads(pickle.dumps(calc))], ids=["copy", "deep", "pickle"]
+)
+def test_clones_give_the_same_numbers(shared, clone):
+    atoms = crystal()
+    atoms.calc = shared
+    expected = atoms.get_forces()
+    atoms.calc = opened(clone(shared))
+    np.testing.assert_allclose(atoms.get_forces(), expected, rtol=0, atol=1e-10)
+    atoms.positions[0] += 0.05
+    assert np.abs(atoms.get_forces() - expected).max() > 1e-3
+
+
+def test_it_goes_into_a_trajectory(shared, tmp_path):
+    atoms = crystal()
+    atoms.calc = shared
+    forces = atoms.get_forces()
+    Trajectory(tmp_path / "a.traj", "w", atoms).write()
+    found = Trajectory(tmp_path / "a.traj")[0]
+    np.testing.assert_array_equal(found.get_forces(), forces)
+    assert shared.todict() == {"model": "tiny", "dtype": "float64", "skin": 0.5}
+
+
+def test_it_says_what_it_knows(shared, potential):
+    assert shared.allowed_atomic_numbers == {1, 8}
+    assert shared.potential is potential
+
+
+def _nan():
+    atoms = crystal()
+    atoms.positions[2, 1] = np.nan
+    return atoms
+
+
+def _infinite_cell():
+    atoms = crystal()
+    atoms.cell[1, 1] = np.inf
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("atoms", "message"),
+    [
+        (molecule("CH3CH2OH"), r"Element C is unknown to tiny, which was trained on H, O\. Choose another model"),
+        (Atoms("XPb"), "Element Pb, X is unknown"),
+        (Atoms(), "no atoms; at least one is needed"),
+        (_nan(), r"Atom 2 has position .*nan.*must be finite"),
+        (_infinite_cell(), "cell is .*not finite"),
+        (Atoms("O", cell=[4, 0, 4], pbc=True), r"cell vector b has zero length\. Give the cell a length along b"),
+        (Atoms("O", cell=[[4, 0, 0], [8, 0, 0], [0, 0, 4]], pbc=True), "linearly dependent"),
+    ],
+    ids=["element", "elements", "empty", "nan", "infinite cell", "zero length", "flat cell"],
+)
+def test_bad_input_is_refused_with_advice(shared, atoms, message):
+    good = crystal()
+    shared.get_property("forces", good)
+    for name in ("energy", "forces", "forces"):  # and no stale result at the second question
+        with pytest.raises(ValueError, match=message):
+            shared.get_property(name, atoms)
+    assert np.isfinite(shared.get_property("energy", good))
+
+
+def test_wrong_arguments_are_refused(potential):
+    with pytest.raises(ValueError, match="allowed are 'float32' and 'float64'"):
+        LatteCalculator(potential, dtype="float16")
+    with pytest.raises(ValueError, match="no device 'abacus'"):
+        LatteCalculator(potential, device="abacus")
+    with pytest.raises(ValueError, match="skin is -1"):
+        LatteCalculator(potential, skin=-1)
+    with pytest.raises(TypeError):
+        LatteCalculator(potential, "cpu")

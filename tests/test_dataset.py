@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from latte_ase.dataset import (
+    batch_shape,
+    compositions,
+    count_labels,
+    fit_reference_energies,
+    make_batch,
+    prepare,
+    read_frames,
+    require_labels,
+    shortest_distances,
+    split,
+)
+from latte_ase.graph import lay_out
+
+
+def labelled(formula, seed, *, stress=False, **missing):
+    """A random structure with random labels; energy=None or forces=None leaves one out."""
+    rng = np.random.default_rng(seed)
+    atoms = Atoms(formula, cell=4 * np.eye(3), pbc=stress)
+    atoms.positions = rng.uniform(0, 4, (len(atoms), 3))
+    labels = {"energy": rng.normal(), "forces": rng.normal(size=(len(atoms), 3))}
+    if stress:
+        labels["stress"] = rng.normal(size=6)
+    labels = {name: value for name, value in labels.items() if name not in missing}
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    return atoms
+
+
+def test_read_frames_takes_files_atoms_and_iterables(tmp_path):
+    frames = [labelled("OH2", 0), labelled("HO", 1, stress=True)]
+    write(tmp_path / "set.xyz", frames)
+    read = read_frames(tmp_path / "set.xyz")
+    assert [a.get_chemical_formula() for a in read] == ["H2O", "HO"]
+    assert count_labels(read) == {"energy": 2, "forces": 2, "stress": 1}
+    np.testing.assert_allclose(read[1].calc.results["stress"], frames[1].calc.results["stress"], atol=1e-7)
+    assert len(read_frames(str(tmp_path / "set.xyz"), "0")) == 1
+    assert read_frames(frames[0]) == frames[:1]
+    assert read_frames(iter(frames)) == frames
+
+
+def test_read_frames_refuses(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file nowhere\.xyz"):
+        read_frames("nowhere.xyz")
+    with pytest.raises(ValueError, match=r"\[\] holds no structure"):
+        read_frames([])
+
+
+def test_a_training_file_without_forces_is_refused(tmp_path):
+    write(tmp_path / "set.xyz", [labelled("OH2", 0), labelled("OH2", 1, forces=None), labelled("OH2", 2)])
+    frames = read_frames(tmp_path / "set.xyz")
+    with pytest.raises(
+        ValueError,
+        match=r"2 of 3 frames of my\.xyz have forces \(frame 1 has none\).*forces:R:3.*set the weight of forces to 0",
+    ):
+        require_labels(frames, ["energy", "forces"], "my.xyz")
+    assert require_labels(frames, ["energy"]) == {"energy": 3, "forces": 2, "stress": 0}
+    with pytest.raises(ValueError, match=r"0 of 1 frames of the training set have energy \(frame 0 has none\)"):
+        require_labels([Atoms("H")], ["energy"])
+
+
+@pytest.fixture(scope="module")
+def frames(tiny_potential):
+    """Structures with their prepared frames; one has no forces, one has stress, one has no energy."""
+    structures = [
+        labelled("OHHOHOH", 0),
+        labelled("H9", 1, forces=None),
+        labelled("OH5O2H", 2, stress=True),
+        labelled("OOO", 3, energy=None),
+        labelled("O", 4),
+    ]
+    return structures, prepare(tiny_potential(), structures)
+
+
+def test_prepared_frames_hold_the_labels(frames):
+    structures, prepared = frames
+    for atoms, frame in zip(structures, prepared, strict=True):
+        results = atoms.calc.results
+        np.testing.assert_array_equal(frame.species, atoms.numbers == 8)
+        assert frame.energy == results.get("energy")
+        assert (frame.forces is None) == ("forces" not in results)
+    stress = structures[2].calc.results["stress"]
+    np.testing.assert_array_equal(full_3x3_to_voigt_6_stress(prepared[2].stress), stress)
+    assert prepared[2].volume == pytest.approx(64.0)
+
+
+def test_volume_is_1_without_a_cell(tiny_potential):
+    assert prepare(tiny_potential(), [Atoms("H")])[0].volume == 1.0
+
+
+@pytest.mark.parametrize("chosen", [[0, 2, 1], [3, 4], [1]])
+def test_batch_puts_every_label_at_its_place(frames, chosen):
+    _, prepared = frames
+    some, size, e0 = [prepared[k] for k in chosen], 3, np.array([-1.5, -20.0])
+    shape = batch_shape(prepared, size)
+    batch = make_batch(some, e0, shape, size, np.float64)
+    assert batch.forces.shape == (shape.blocks, shape.block, 3)
+    np.testing.assert_array_equal(batch.n_atoms, [len(f.species) for f in some] + [1] * (size - len(some)))
+    np.testing.assert_array_equal(batch.volume, [f.volume for f in some] + [1] * (size - len(some)))
+
+    atoms = batch.graph.is_atom.ravel() == 1
+    species = np.repeat(batch.graph.species, shape.block)
+    for b in range(size):
+        mine = atoms & (batch.graph.structure.ravel() == b)
+        frame = some[b] if b < len(some) else None
+        assert mine.sum() == (len(frame.species) if frame else 0)
+        has = batch.has_energy[b], batch.has_stress[b], batch.has_forces.ravel()[mine].all() and mine.any()
+        assert has == (
+            (frame.energy is not None, frame.stress is not None, frame.forces is not None) if frame else (0, 0, 0)
+        )
+        if has[0]:
+            assert batch.energy[b] == pytest.approx(frame.energy - e0[frame.species].sum())
+        if has[1]:
+            np.testing.assert_array_equal(batch.stress[b], frame.stress)
+        if has[2]:
+            ours = np.column_stack([species, batch.forces.reshape(-1, 3)])[mine]
+            theirs = np.column_stack([frame.species, frame.forces])
+            assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs))
+    assert not batch.has_forces.ravel()[~atoms].any()
+    assert not batch.forces.reshape(-1, 3)[~atoms].any()
+
+
+def test_batch_forces_stand_where_their_atom_stands(frames):
+    """Not only somewhere in its structure: the edges of the atom tell it apart."""
+    _, prepared = frames
+    frame = prepared[0]
+    shape = batch_shape(prepared, 1)
+    batch = make_batch([frame], np.zeros(2), shape, 1, np.float64)
+    place = lay_out(frame.species, frame.pairs, shape.block).place
+    for atom, row in enumerate(place):
+        edges = np.concatenate([g.edges.reshape(shape.blocks * shape.block, -1, 3)[row] for g in batch.graph.groups])
+        for edge in frame.pairs.edge[frame.pairs.i == atom]:
+            assert (edges == edge).all(axis=1).any()
+        np.testing.assert_array_equal(batch.forces.reshape(-1, 3)[row], frame.forces[atom])
+
+
+def test_batch_shape_holds_every_batch(frames):
+    _, prepared = frames
+    shape = batch_shape(prepared, 2)
+    for first in prepared:
+        for second in prepared:
+            assert make_batch([first, second], np.zeros(2), shape, 2, np.float32).graph.is_atom.sum() == len(
+                first.species
+            ) + len(second.species)
+
+
+def test_reference_energies_are_found_again(frames):
+    _, prepared = frames
+    table = compositions(prepared, 2)
+    np.testing.assert_array_equal(table, [[4, 3], [9, 0], [6, 3], [0, 3], [0, 1]])
+    e0 = np.array([-13.6, -2041.3])
+    np.testing.assert_allclose(fit_reference_energies(table @ e0, table), e0)
+
+
+def test_reference_energies_of_one_composition_are_right_in_sum():
+    water = np.array([[2, 1], [4, 2]])
+    np.testing.assert_allclose(water @ fit_reference_energies([-10.0, -20.0], water), [-10.0, -20.0])
+
+
+def test_shortest_distances_equal_those_of_ase(frames, tiny_potential):
+    structures, prepared = frames
+    expected = np.full((2, 2), np.inf)
+    for atoms in structures:
+        distances = atoms.get_all_distances(mic=True) + np.where(np.eye(len(atoms)), np.inf, 0)
+        kind = (atoms.numbers == 8).astype(int)
+        for i, j in np.argwhere(np.isfinite(distances)):
+            expected[kind[i], kind[j]] = min(expected[kind[i], kind[j]], distances[i, j])
+    np.testing.assert_allclose(shortest_distances(prepared, 2), expected, rtol=1e-12)
+    np.testing.assert_array_equal(shortest_distances(prepared[3:], 3)[[0, 0, 2, 1], [0, 1, 2, 0]], 0)
+
+
+@pytest.mark.parametrize("n, fraction, held", [(50, 0.1, 5), (50, 0.0, 1), (7, 0.5, 4)])
+def test_split_is_a_reproducible_partition(n, fraction, held):
+    train, test = split(n, fraction, seed=3)
+    assert sorted([*train, *test]) == list(range(n))
+    assert len(test) == held
+    for again, part in zip(split(n, fraction, seed=3), (train, test), strict=True):
+        np.testing.assert_array_equal(again, part)
+    assert any(split(n, fraction, seed=s)[1].tolist() != test.tolist() for s in range(4, 8))

@@ -1,0 +1,138 @@
+"""The order in which the package is read is the order in which it imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import latte_ase
+
+# a module imports modules of the lines above its own, at its top level; imports inside functions are free
+ORDER = """
+    radial neighbours
+    graph
+    moments
+    contractions
+    descriptors.base
+    descriptors.latte descriptors.reduced
+    descriptors
+    networks repulsion
+    potential
+    derivatives
+    engine
+    calculator
+    model_io dataset
+    pretrained
+    evaluation
+    plots
+    training.config training.progress training.checkpoint
+    training.loss
+    training.step
+    training.loop
+    training.finetune
+    training
+    cli
+"""
+LEVEL = {name: level for level, line in enumerate(ORDER.strip().splitlines()) for name in line.split()}
+DIFFERENTIATION = [
+    "grad",
+    "value_and_grad",
+    "vjp",
+    "jvp",
+    "jacobian",
+    "jacrev",
+    "jacfwd",
+    "hessian",
+    "linearize",
+    "linear_transpose",
+    "custom_vjp",
+    "custom_jvp",
+]
+MAY_DIFFERENTIATE = {"derivatives", "moments", "training.step"}
+
+
+def package():
+    """{module name without latte_ase: syntax tree}; the root is not among them, it imports on first use."""
+    root = Path(latte_ase.__file__).parent
+    trees = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            trees[name] = ast.parse(path.read_text())
+    return trees
+
+
+TREES = package()
+
+
+def imported(statements):
+    """Names of modules of the package that these statements import, absolute; also inside try and if."""
+    for node in statements:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, (ast.If, ast.Try)) and "TYPE_CHECKING" not in ast.unparse(node):
+            yield from imported([*node.body, *node.orelse, *getattr(node, "finalbody", [])])
+            continue
+        else:
+            continue
+        for name in names:
+            if name.startswith("latte_ase."):
+                short = name.removeprefix("latte_ase.")
+                yield short if short in TREES else short.rpartition(".")[0]
+
+
+def test_every_module_has_its_place_in_the_order():
+    assert set(TREES) == set(LEVEL)
+
+
+@pytest.mark.parametrize("module", sorted(TREES))
+def test_imports_run_downwards_only(module):
+    upwards = [name for name in imported(TREES[module].body) if LEVEL[name] >= LEVEL[module]]
+    assert not upwards, f"{module} imports {upwards}"
+
+
+def test_few_files_differentiate():
+    """Of derivatives of the energy there is one implementation, so that there is one to test."""
+    found = set()
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            from_jax = isinstance(node, ast.ImportFrom) and node.module == "jax"
+            names = [alias.name for alias in node.names] if from_jax else []
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "jax":
+                names.append(node.attr)
+            if set(names) & set(DIFFERENTIATION):
+                found.add(module)
+    assert found == MAY_DIFFERENTIATE
+
+
+def test_nobody_changes_the_configuration_of_jax():
+    calls = [
+        (module, ast.unparse(node.func))
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    ]
+    assert ("training.step", "jax.grad") in calls
+    assert not [call for call in calls if call[1] in ("jax.config.update", "config.update")]
+
+
+def test_the_package_alone_imports_neither_jax_nor_ase():
+    code = "import sys, latte_ase; print({'jax', 'ase', 'numpy'} & set(sys.modules), dir(latte_ase))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("set()")
+    assert "LatteCalculator" in result.stdout
+
+
+def test_public_names_are_there():
+    for name in latte_ase.__all__:
+        assert getattr(latte_ase, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Calculator'"):
+        latte_ase.Calculator  # noqa: B018

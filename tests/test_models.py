@@ -1,0 +1,100 @@
+"""Every shipped model: its folder is complete, and it gives the numbers it was shipped with."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+
+from latte_ase import LatteCalculator, list_models, load_model, model_io
+from latte_ase.pretrained import models_folder
+
+MODELS = ("latte-si", "latte-water")
+
+
+def test_all_are_tested():
+    assert tuple(list_models()) == MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_folder_is_complete_and_says_where_the_model_comes_from(name):
+    folder = models_folder() / name
+    sums = (folder / "SHA256SUMS").read_text()
+    assert sums == f"{model_io.file_sha256(folder / 'model.safetensors')}  model.safetensors\n"
+    metadata = load_model(name).metadata
+    assert metadata["name"] == name
+    assert metadata["level_of_theory"] in (folder / "README.md").read_text(encoding="utf-8")
+    assert metadata["data"]
+    assert np.isfinite(metadata["metrics"]["valid_forces_rmse"])
+    recipe = tomllib.loads((folder / "recipe.toml").read_text())
+    for table in ("model", "training"):
+        assert metadata["recipe"][table] | recipe[table] == metadata["recipe"][table]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_gives_the_numbers_it_was_shipped_with(name, dtype):
+    reference = json.loads((models_folder() / name / "reference.json").read_text())
+    tolerance = reference["tolerance"][dtype]
+    calc = LatteCalculator.from_pretrained(name, dtype=dtype)
+    assert len(reference["structures"]) >= 2
+    for entry in reference["structures"]:
+        atoms = Atoms(**entry["atoms"], calculator=calc)
+        np.testing.assert_allclose(atoms.get_forces(), entry["forces"], rtol=0, atol=tolerance["forces"])
+        np.testing.assert_allclose(atoms.get_stress(), entry["stress"], rtol=0, atol=tolerance["stress"])
+        assert abs(atoms.get_potential_energy() - entry["energy"]) <= tolerance["energy"] * len(atoms)
+        assert np.abs(entry["forces"]).max() > 100 * tolerance["forces"]  # numbers, not zeros
+        assert np.abs(entry["stress"]).max() > 100 * tolerance["stress"]
+
+
+@pytest.fixture(scope="module")
+def silicon_calculator():
+    return LatteCalculator.from_pretrained("latte-si", dtype="float64")
+
+
+def _bulk(deformation=((1, 0, 0), (0, 1, 0), (0, 0, 1)), **changes):
+    atoms = bulk("Si", **{"cubic": True} | changes)
+    atoms.rattle(0.1, seed=2)
+    atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+    return atoms
+
+
+def _slab():
+    atoms = _bulk()
+    atoms.pbc = (True, True, False)
+    atoms.cell[2, 2] = 15.0
+    return atoms
+
+
+def _molecule():
+    atoms = _bulk()[:5]
+    atoms.pbc, atoms.cell = False, None
+    return atoms
+
+
+STRUCTURES = {
+    "bulk": _bulk,
+    "triclinic": lambda: _bulk(((1.02, 0.05, -0.03), (0.04, 0.97, 0.02), (0.01, -0.06, 1.01))),
+    "slab": _slab,
+    "left-handed": lambda: _bulk(((-1, 0.02, 0), (0, 1, 0.01), (0.02, 0, 1))),
+    "cell smaller than the cutoff": lambda: _bulk(((1.01, 0.02, 0), (0, 1, 0.01), (0.02, 0, 1)), cubic=False),
+    "molecule without a cell": _molecule,
+    "one atom": lambda: Atoms("Si"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_forces_and_stress_of_silicon_are_derivatives(silicon_calculator, name):
+    atoms = STRUCTURES[name]()
+    atoms.calc = silicon_calculator
+    np.testing.assert_allclose(atoms.get_forces(), calculate_numerical_forces(atoms, eps=1e-4), rtol=0, atol=1e-6)
+    if atoms.cell.rank == 3:
+        numerical = calculate_numerical_stress(atoms, eps=1e-5)
+        assert (np.abs(numerical) > 1e-6).all()
+        np.testing.assert_allclose(atoms.get_stress(), numerical, rtol=0, atol=1e-7)

@@ -1,0 +1,123 @@
+"""The configuration file: read as it stands, refused by key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latte_ase.training import load_config
+from latte_ase.training.config import Config, DataConfig, ModelConfig, TrainingConfig
+
+TEXT = """
+[model]
+name = "a"
+contractions = "2,-"
+hidden = [8, 4]
+elements = ["H", "O"]
+
+[data]
+train = "frames.xyz"
+reference_energies = { H = -1.0, O = -2 }
+
+[training]
+epochs = 7
+
+[card]
+level_of_theory = "PBE"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Function text -> path of a configuration file."""
+
+    def write(text):
+        path = tmp_path / "deep" / "recipe.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_file_is_read_key_by_key(write):
+    path = write(TEXT)
+    expected = Config(
+        model=ModelConfig(name="a", contractions="2,-", hidden=(8, 4), elements=("H", "O")),
+        data=DataConfig(train="frames.xyz", reference_energies={"H": -1.0, "O": -2}),
+        training=TrainingConfig(epochs=7),
+        card={"level_of_theory": "PBE"},
+        folder=path.parent,
+    )
+    for source in (path, str(path), expected):
+        assert load_config(source) == expected
+
+
+def test_paths_are_relative_to_the_file(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    config = load_config(write(TEXT))
+    assert config.path("frames.xyz") == tmp_path / "deep" / "frames.xyz"
+    assert config.path("/data/a.xyz") == Path("/data/a.xyz")
+    assert config.path("~/a.xyz") == Path("/home/somebody/a.xyz")
+    assert load_config(config.to_dict()).path("a.xyz") == Path("a.xyz")
+
+
+def test_its_dictionary_gives_the_same_configuration(write):
+    config = load_config(write(TEXT))
+    data = config.to_dict()
+    assert "folder" not in data
+    again = load_config(data)
+    assert (again.model, again.data, again.training, again.card) == (
+        config.model, config.data, config.training, config.card,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weights", "labels"),
+    [
+        ({}, ("energy", "forces")),
+        ({"energy_weight": 0.0}, ("forces",)),
+        ({"stress_weight": 0.1}, ("energy", "forces", "stress")),
+    ],
+)
+def test_a_label_is_needed_where_its_weight_is_positive(weights, labels):
+    assert TrainingConfig(**weights).labels == labels
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs", "epoch", r"Unknown key epoch in table \[training\] .*known are epochs, batch_size"),
+        ("hidden", "hiden", r"Unknown key hiden in table \[model\]"),
+        ("train =", "trian =", r"Unknown key trian in table \[data\]"),
+        ("[card]", "[cards]", r"Unknown table \[cards\]; known are model, data, training, card"),
+        ('contractions = "2,-"', "", r"Table \[model\] of the configuration lacks contractions\."),
+        ('train = "frames.xyz"', "", r"Table \[data\] of the configuration lacks train\."),
+        ("[8, 4]", "[8, 4", r"recipe\.toml is not valid TOML: "),
+        ('"2,-"', "2,-", r"recipe\.toml is not valid TOML: "),
+    ],
+)
+def test_a_mistake_is_named(write, old, new, message):
+    assert old in TEXT
+    with pytest.raises(ValueError, match=message):
+        load_config(write(TEXT.replace(old, new, 1)))
+
+
+def test_missing_tables_are_named():
+    with pytest.raises(ValueError, match=r"Table \[model\] of the configuration lacks contractions, name\."):
+        load_config({})
+    with pytest.raises(ValueError, match=r"Table \[data\] of the configuration lacks train\."):
+        load_config({"model": {"name": "a", "contractions": "2,-"}})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no configuration file .*recipe\.toml"):
+        load_config(tmp_path / "recipe.toml")
+
+
+@pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[2] / "models").glob("*/recipe.toml")), ids=str)
+def test_the_recipes_of_the_shipped_models_can_be_read(recipe):
+    config = load_config(recipe)
+    assert config.model.name == recipe.parent.name
+    assert config.card["level_of_theory"]

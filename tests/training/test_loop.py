@@ -1,0 +1,236 @@
+"""Training runs: the loss falls, a resumed run is the uninterrupted one, mistakes are told early."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from jax.experimental.compilation_cache import compilation_cache
+
+from latte_ase import LatteCalculator, dataset, load_model
+from latte_ase.model_io import flatten
+from latte_ase.training import checkpoint, train
+from latte_ase.training.config import load_config
+from latte_ase.training.loop import initial_potential, reference_energies
+
+EPOCHS = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(tmp_path_factory):
+    """Every call of `train` compiles its step; here they find it in a cache of this module."""
+    names = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("jax")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    before = {name: getattr(jax.config, name) for name in names}
+    for values in (names, before):
+        for name, value in values.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+        if values is names:
+            yield
+
+
+def alloys(labels=("energy", "forces")):
+    """Six alloys of four atoms with labels of EMT."""
+    frames = []
+    for seed, symbols in enumerate(["CuAlAlCu", "Cu4", "Al4", "CuAl3", "Cu2Al2", "Cu3Al"]):
+        atoms = bulk("Cu", cubic=True, a=3.8)
+        atoms.symbols = symbols
+        atoms.rattle(0.15, seed=seed)
+        atoms.calc = EMT()
+        results = {name: atoms.calc.get_property(name, atoms) for name in labels}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A file of labelled structures."""
+    path = tmp_path_factory.mktemp("data") / "alloys.xyz"
+    write(path, alloys())
+    return path
+
+
+def recipe(data, **training):
+    """A configuration: four frames for training, two held out."""
+    return {
+        "model": {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "hidden": [8]},
+        "data": {"train": str(data), "valid_fraction": 1 / 3},
+        "training": {"epochs": EPOCHS, "batch_size": 2, "rate": 0.02, "ema": 0.9} | training,
+        "card": {"level_of_theory": "EMT"},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run without interruption, and what it reported."""
+    reports = []
+    out = tmp_path_factory.mktemp("whole") / "out"
+    result = train(recipe(data), out=out, report=lambda *args: reports.append(args))
+    return result, reports, out
+
+
+def test_the_errors_of_four_structures_fall(whole):
+    history = whole[0].history
+    assert [row["epoch"] for row in history] == list(range(1, EPOCHS + 1))
+    assert history[-1]["train_forces_rmse"] < 0.7 * history[0]["train_forces_rmse"]
+    assert history[-1]["train_energy_rmse"] < 0.7 * history[0]["train_energy_rmse"]
+
+
+def test_the_best_epoch_is_returned_and_written_with_its_metrics(whole, data):
+    result, _, out = whole
+    assert result.path == out / "model.safetensors"
+    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.safetensors", "metrics.csv", "model.safetensors"]
+    loaded = load_model(out)
+    assert_same_params(loaded, result.potential)
+    best = min(result.history, key=lambda row: row["loss"])
+    assert loaded.metadata["metrics"] == best
+    assert loaded.metadata["frames"] == [4, 2]
+    assert loaded.metadata["level_of_theory"] == "EMT"
+    assert load_config(loaded.metadata["recipe"]).model.name == "tiny"
+    # the calculator makes the errors that the best epoch reported
+    _, held = dataset.split(6, 1 / 3, 0)
+    squares = []
+    for k in held:
+        atoms = alloys()[k]
+        forces = atoms.get_forces()
+        atoms.calc = LatteCalculator(loaded)
+        squares.append(np.mean((atoms.get_forces() - forces) ** 2))
+    assert 1e3 * np.sqrt(np.mean(squares)) == pytest.approx(best["valid_forces_rmse"], rel=1e-4)
+
+
+def test_every_epoch_is_reported_and_stands_in_the_table(whole):
+    result, reports, out = whole
+    assert reports == [(row, EPOCHS) for row in result.history]
+    with open(out / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [{name: float(value) for name, value in row.items()} for row in rows] == result.history
+
+
+def assert_same_params(a, b):
+    """Equal in every bit."""
+    x, y = flatten(a.params), flatten(b.params)
+    assert x.keys() == y.keys()
+    for name in x:
+        assert (x[name].dtype, x[name].tobytes()) == (y[name].dtype, y[name].tobytes()), name
+
+
+class Killed(Exception):
+    """Somebody pulled the plug."""
+
+
+@pytest.mark.parametrize("moment", ["between epochs", "while an epoch is saved"])
+def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(whole, data, tmp_path, monkeypatch, moment):
+    expected = whole[0]
+    saved = checkpoint.save
+
+    def report(row, _):
+        if moment == "between epochs" and row["epoch"] == EPOCHS // 2:
+            raise Killed
+
+    def save(path, tree, facts):
+        if len(facts["history"]) > EPOCHS // 2:
+            raise Killed
+        saved(path, tree, facts)
+
+    with monkeypatch.context() as patch:
+        if moment != "between epochs":
+            patch.setattr(checkpoint, "save", save)
+        with pytest.raises(Killed):
+            train(recipe(data), out=tmp_path, report=report)
+    assert not (tmp_path / "model.safetensors").exists()
+    seen = []
+    result = train(recipe(data), out=tmp_path, resume=True, report=lambda row, _: seen.append(row["epoch"]))
+    assert seen == list(range(EPOCHS // 2 + 1, EPOCHS + 1))
+    assert_same_params(result.potential, expected.potential)
+    for row, other in zip(result.history, expected.history, strict=True):
+        assert row | {"seconds": 0} == other | {"seconds": 0}
+
+
+def test_a_finished_run_resumes_to_itself(whole, data):
+    result, _, out = whole
+    again = train(recipe(data), out=out, resume=True)
+    assert again.history == result.history
+    assert_same_params(again.potential, result.potential)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
+    frames = alloys()
+    for atoms in frames:
+        atoms.calc.results["forces"][2, 1] = np.nan
+    write(tmp_path / "bad.xyz", frames)
+    with pytest.raises(FloatingPointError, match=r"loss is nan after epoch 1\. Lower the learning rate \(now 0\.02\)"):
+        train(recipe(tmp_path / "bad.xyz"), out=tmp_path / "out", report=lambda *_: None)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "training", "message"),
+    [
+        (("energy",), {}, r"0 of 4 frames of the training set have forces .*'forces' \(energy=.*forces:R:3 in Properties"),
+        (("energy", "forces"), {"stress_weight": 1.0}, r"0 of 4 frames .* have stress .*set the weight of stress to 0"),
+    ],
+)  # fmt: skip
+def test_a_missing_label_is_told_before_anything_is_trained(tmp_path, labels, training, message):
+    write(tmp_path / "a.xyz", alloys(labels))
+    with pytest.raises(ValueError, match=message):
+        train(recipe(tmp_path / "a.xyz", **training), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*nowhere\.xyz"):
+        train(recipe(tmp_path / "nowhere.xyz"), out=tmp_path / "out")
+
+
+def test_nothing_to_resume_from_is_told(data, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint in .* to resume from\. Train without resume"):
+        train(recipe(data), out=tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(whole, data, tmp_path):
+    config = recipe(data)
+    config["model"]["hidden"] = [9]
+    (tmp_path / "checkpoint.safetensors").write_bytes((whole[2] / "checkpoint.safetensors").read_bytes())
+    with pytest.raises(ValueError, match="Resume with the configuration that wrote it"):
+        train(config, out=tmp_path, resume=True, report=lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def start():
+    """An untrained potential and prepared frames."""
+    config = load_config(recipe(""))
+    potential = initial_potential(config, alloys())
+    assert potential.elements == ("Al", "Cu")
+    return potential, dataset.prepare(potential, alloys())
+
+
+def test_reference_energies_by_least_squares(start):
+    potential, frames = start
+    frames = [replace(f, energy=-3.5 * (f.species == 0).sum() - 4.25 * (f.species == 1).sum()) for f in frames]
+    found = reference_energies(load_config(recipe("")), potential, frames)
+    np.testing.assert_allclose(found, [-3.5, -4.25], rtol=1e-12)
+
+
+def test_reference_energies_of_isolated_atoms_and_given_ones(start, tmp_path):
+    atom, pair = Atoms("Cu"), Atoms("Al2", [(0, 0, 0), (0, 0, 3)])
+    for atoms, energy in ((atom, -1.5), (pair, -9.0)):
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
+    write(tmp_path / "atoms.xyz", [atom, pair])
+    config = recipe("")
+    config["data"]["isolated_atoms"] = str(tmp_path / "atoms.xyz")
+    with pytest.raises(ValueError, match=r"given for Cu, but not for Al\. Add them to \[data\.reference_energies\]"):
+        reference_energies(load_config(config), *start)
+    config["data"]["reference_energies"] = {"Al": -0.25}
+    np.testing.assert_array_equal(reference_energies(load_config(config), *start), [-0.25, -1.5])

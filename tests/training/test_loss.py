@@ -1,0 +1,104 @@
+"""The loss of a batch is the formula of its docstring, whatever labels are there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from latte_ase import LatteCalculator, dataset
+from latte_ase.potential import device_constants
+from latte_ase.training.config import load_config
+from latte_ase.training.loop import add, initial_potential, metrics
+from latte_ase.training.loss import Errors, errors, loss
+
+
+@pytest.fixture(scope="module")
+def potential():
+    """A random potential of aluminium and copper."""
+    model = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "elements": ["Al", "Cu"], "hidden": [8]}
+    made = initial_potential(load_config({"model": model, "data": {"train": ""}}), [])
+    return replace(made, reference_energies=np.array([-3.0, -4.0]))
+
+
+def labelled(atoms, names, seed):
+    """The atoms with random labels."""
+    rng = np.random.default_rng(seed)
+    labels = {"energy": rng.normal(), "forces": rng.normal(size=(len(atoms), 3)), "stress": rng.normal(size=6)}
+    atoms.calc = SinglePointCalculator(atoms, **{name: labels[name] for name in names})
+    return atoms
+
+
+def alloy():
+    atoms = bulk("Cu", cubic=True, a=3.8)
+    atoms.symbols = "CuAlAlCu"
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+def cluster():
+    return Atoms("AlCuAl", [(0, 0, 0), (2.3, 0.3, 0), (0.5, 2.4, 0.6)])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("energy", "forces", "stress"), ("energy", "forces")), (("energy", "stress"), ("forces",))],
+    ids=["full", "partial"],
+)
+def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
+    frames = [labelled(alloy(), first, 1), labelled(cluster(), second, 2)]
+    prepared = dataset.prepare(potential, frames)
+    need = dataset.batch_shape(prepared, 3)
+    with jax.enable_x64(True):
+        batch = dataset.make_batch(prepared, potential.reference_energies, need, 3, np.float64)  # room for a third
+        cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
+        sums = _errors(potential.architecture, *cast, batch)
+        total = float(loss(sums, (10.0, 1.0, 5.0)))
+    found = Errors(*(float(x) for x in sums))
+
+    calc = LatteCalculator(potential, dtype="float64")
+    energy, forces, stress = [], [], []
+    for atoms in frames:
+        labels, copy = atoms.calc.results, atoms.copy()
+        copy.calc = calc
+        if "energy" in labels:
+            energy.append((copy.get_potential_energy() - labels["energy"]) / len(atoms))
+        if "forces" in labels:
+            forces.append((copy.get_forces() - labels["forces"]).ravel())
+        if "stress" in labels:
+            xx, yy, zz, yz, xz, xy = copy.get_stress() - labels["stress"]
+            stress.append(np.array([xx, yy, zz, yz, yz, xz, xz, xy, xy]))  # nine components of a tensor
+    energy, forces, stress = np.array(energy), np.concatenate(forces), np.concatenate(stress)
+    expected = Errors(
+        np.abs(energy).sum(), (energy**2).sum(), np.abs(forces).sum(), (forces**2).sum(), (stress**2).sum(),
+        len(energy), len(forces), len(stress),
+    )  # fmt: skip
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    means = (np.mean(energy**2), np.mean(forces**2), np.mean(stress**2))
+    assert total == pytest.approx(np.dot((10.0, 1.0, 5.0), means), rel=1e-10)
+
+
+_errors = jax.jit(errors, static_argnums=0)
+
+
+def test_no_label_at_all_costs_nothing():
+    assert loss(Errors(*[0.0] * 8), (1.0, 1.0, 1.0)) == 0
+
+
+def test_metrics_are_means_in_milli_units():
+    sums = add(Errors(1.0, 2.0, 3.0, 6.0, 0.0, 1.0, 2.0, 0.0), Errors(1.0, 2.0, 5.0, 12.0, 0.0, 1.0, 2.0, 0.0))
+    assert metrics(sums) == pytest.approx(
+        {
+            "energy_mae": 1000.0,
+            "energy_rmse": 1000 * 2**0.5,
+            "forces_mae": 2000.0,
+            "forces_rmse": 1000 * 4.5**0.5,
+        }
+    )
+    assert np.isnan(metrics(Errors(*[0.0] * 8))["forces_mae"])
+    assert metrics(Errors(0, 0, 0, 0, 9.0, 0, 0, 1.0))["stress_rmse"] == pytest.approx(3000)

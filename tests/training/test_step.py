@@ -1,0 +1,112 @@
+"""One optimiser step: padding, domain, moving average, frozen parameters."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from latte_ase import dataset
+from latte_ase.graph import Shape
+from latte_ase.model_io import flatten
+from latte_ase.potential import device_constants
+from latte_ase.training.config import TrainingConfig, load_config
+from latte_ase.training.loop import initial_potential
+from latte_ase.training.step import State, make_step, optimiser
+
+CONFIG = TrainingConfig(rate=20.0, stress_weight=1.0, ema=0.5)  # the first step has a rate of 1
+
+
+@pytest.fixture(scope="module")
+def potential():
+    """A random potential of aluminium and copper."""
+    model = {
+        "name": "tiny",
+        "contractions": "2,-:2,a,a",
+        "cutoff": 4.0,
+        "elements": ["Al", "Cu"],
+        "hidden": [8],
+        "repulsion": False,
+    }
+    return initial_potential(load_config({"model": model, "data": {"train": ""}}), [])
+
+
+def frames():
+    """Two alloys with the labels of EMT."""
+    made = []
+    for seed in range(2):
+        atoms = bulk("Cu", cubic=True, a=3.8)
+        atoms.symbols = "CuAlAlCu"
+        atoms.rattle(0.1, seed=seed)
+        atoms.calc = EMT()
+        results = {name: atoms.calc.get_property(name, atoms) for name in ("energy", "forces", "stress")}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        made.append(atoms)
+    return made
+
+
+@pytest.fixture(scope="module")
+def steps(potential):
+    """The start, and the state and error sums after a step in two paddings."""
+    prepared = dataset.prepare(potential, frames())
+    tight = dataset.batch_shape(prepared, 2)
+    roomy = Shape(tight.blocks + 2, tight.block, tuple(n + 5 for n in tight.neighbours))
+    with jax.enable_x64(True):
+        cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
+        params, constants = cast
+        transformation = optimiser(CONFIG, 10)
+        step = make_step(potential.architecture, transformation, CONFIG)
+        start = State(params, params, jax.jit(transformation.init)(params), np.zeros((), np.int32))
+        ends = []
+        for shape, size in ((tight, 2), (roomy, 4)):
+            batch = dataset.make_batch(prepared, potential.reference_energies, shape, size, np.float64)
+            ends.append(jax.device_get(step(start, constants, batch)))
+    return start, *ends
+
+
+def test_padding_does_not_show(steps):
+    _, (one, sums), (other, other_sums) = steps
+    np.testing.assert_allclose(sums, other_sums, rtol=1e-10)
+    assert sums.n_forces == 2 * 4 * 3
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+def test_a_large_step_stays_in_the_domain(potential, steps):
+    start, (end, _), _ = steps
+    descriptor = potential.architecture.descriptor
+    widths, centres = end.params["descriptor"]["widths"], end.params["descriptor"]["centres"]
+    assert np.abs(widths - start.params["descriptor"]["widths"]).max() > 0.1
+    assert (widths >= descriptor.min_width).all() and (widths <= descriptor.max_width).all()
+    assert (centres >= widths).all() and (centres <= descriptor.cutoff - widths).all()
+    assert np.isin(widths, [descriptor.min_width, descriptor.max_width]).any()  # some were stopped there
+
+
+def test_the_average_follows_early_on(steps):
+    start, (end, _), _ = steps
+    assert end.step == 1
+    for old, new, average in zip(*(jax.tree.leaves(t) for t in (start.average, end.params, end.average)), strict=True):
+        np.testing.assert_allclose(average, 0.1 * old + 0.9 * new, rtol=0, atol=1e-6)
+
+
+def changed_by(transformation, gradient, params):
+    """Names of the parameters that this gradient changes."""
+    updates = jax.jit(lambda g, p: transformation.update(g, transformation.init(p), p)[0])(gradient, params)
+    return {name for name, update in flatten(updates).items() if np.any(update)}
+
+
+def test_decay_acts_on_kernels_only(potential):
+    transformation = optimiser(TrainingConfig(weight_decay=0.1), 10)
+    moved = changed_by(transformation, jax.tree.map(np.zeros_like, potential.params), potential.params)
+    assert moved == {name for name in flatten(potential.params) if "kernel" in name} != set()
+
+
+def test_what_is_not_trainable_stays(potential):
+    last = jax.tree.map(lambda _: False, potential.params)
+    last["network"]["Dense_1"] = {"kernel": True, "bias": True}
+    transformation = optimiser(TrainingConfig(weight_decay=0.1), 10, last)
+    moved = changed_by(transformation, jax.tree.map(np.ones_like, potential.params), potential.params)
+    assert moved == {"network/Dense_1/bias", "network/Dense_1/kernel"}
