@@ -161,7 +161,7 @@ def test_a_vacancy_hops_over_a_barrier():
     FIRE(band, logfile=None).run(fmax=0.1, steps=30)
     energies = [image.get_potential_energy() for image in images]
     assert np.isfinite(band.get_forces()).all()
-    assert max(energies) - ends[0] > 0.05
+    assert max(energies) - ends[0] > 0.01  # 0.03 eV from the symmetric vacancy; float32 noise is 1e-4
     assert int(np.argmax(energies)) in (1, 2, 3)
     assert sum(image.calc.stats.compilations for image in images) <= 4  # five calculators share what was compiled
 

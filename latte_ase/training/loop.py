@@ -106,6 +106,8 @@ def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
     m = config.model
     elements = m.elements or _elements(frames)
     # The descriptor's own hyper-parameters are those of [model] that it has a field for.
+    if m.descriptor not in DESCRIPTORS:
+        raise ValueError(f"descriptor is {m.descriptor!r}; allowed are {', '.join(DESCRIPTORS)}.")
     kind = DESCRIPTORS[m.descriptor]
     fields = {name: getattr(m, name) for name in kind.__dataclass_fields__ if hasattr(m, name)}
     architecture = Architecture(

@@ -194,6 +194,24 @@ def test_a_missing_file_is_named(tmp_path):
         train(recipe(tmp_path / "nowhere.xyz"), out=tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("descriptor", "lotte", "descriptor is 'lotte'; allowed are latte, reduced"),
+        ("contractions", "2,a", "2,a"),
+        ("activation", "relu6", "activation is 'relu6'; allowed are silu"),
+        ("elements", ["Cu"], "Element Al is unknown to tiny, which was trained on Cu"),
+        ("max_width", 3.0, "do not fit a cutoff of 4.0"),
+    ],
+)
+def test_a_wrong_hyper_parameter_is_told_before_anything_is_trained(data, tmp_path, key, value, message):
+    config = recipe(data)
+    config["model"][key] = value
+    with pytest.raises(ValueError, match=message):
+        train(config, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_nothing_to_resume_from_is_told(data, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint in .* to resume from\. Train without resume"):
         train(recipe(data), out=tmp_path, resume=True)
