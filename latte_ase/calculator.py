@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
-from ase.stress import full_3x3_to_voigt_6_stress
 
+from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine, Stats
 from latte_ase.potential import Potential
 
-DERIVED = {"forces", "stress"}
+ENERGIES = {"energy", "free_energy", "energies"}
+PER_VOLUME = {"stress", "stresses"}
 
 
 class LatteCalculator(Calculator):
@@ -30,10 +32,12 @@ class LatteCalculator(Calculator):
         device: None for JAX's default device, "cpu", "gpu", "cuda:1", or a jax device.
         dtype: "float32", or "float64" for phonons, finite differences and tight relaxations.
         skin: Angstrom; a neighbour list serves until atoms moved by about half of it.
+        strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
+            or closer than there; without, one `DomainWarning` per pair of elements.
         **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
     """
 
-    implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
     ignored_changes: ClassVar = {"initial_charges", "initial_magmoms"}
     nolabel = True
 
@@ -44,24 +48,25 @@ class LatteCalculator(Calculator):
         device=None,
         dtype: str = "float32",
         skin: float = SKIN,
+        strict: bool = False,
         **ase_kwargs: Any,
     ):
         super().__init__(**ase_kwargs)
         self.engine = Engine(potential, device=device, dtype=dtype, skin=skin)
+        self.strict = strict
+        self._warned: set[tuple[str, str]] = set()
 
     @classmethod
-    def from_pretrained(
-        cls, model, *, device=None, dtype: str = "float32", skin: float = SKIN, **ase_kwargs: Any
-    ) -> LatteCalculator:
+    def from_pretrained(cls, model, **options: Any) -> LatteCalculator:
         """A calculator of a model by name, folder, file, or hub address.
 
         Args:
             model: see `latte_ase.load_model`.
-            device, dtype, skin, **ase_kwargs: as for the class.
+            **options: device, dtype, skin, strict and ASE's own, as for the class.
         """
         from latte_ase.pretrained import load_model
 
-        return cls(load_model(model), device=device, dtype=dtype, skin=skin, **ase_kwargs)
+        return cls(load_model(model), **options)
 
     @property
     def potential(self) -> Potential:
@@ -83,25 +88,94 @@ class LatteCalculator(Calculator):
 
         Raises:
             ValueError: empty structure, unknown element, position not finite, impossible cell.
+            DomainError: `strict`, and the structure is outside the model's domain.
             PropertyNotImplementedError: stress of a structure without a volume.
         """
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
         assert atoms is not None
         volume = abs(np.linalg.det(atoms.cell.array))
-        if "stress" in properties and volume == 0:
+        if volume == 0 and PER_VOLUME & set(properties):
             raise PropertyNotImplementedError(
                 f"Stress needs a volume, but the cell is {atoms.cell.array.tolist()}. Give the structure a cell "
                 "(atoms.set_cell or atoms.center(vacuum=...))."
             )
-        output = self.engine.evaluate(atoms, forces=bool(DERIVED & set(properties)))
-        energy = output.energy
-        self.results = {"energy": energy, "free_energy": energy, "energies": output.energies}
-        if output.forces is not None and output.virial is not None:
+        self._watch(atoms)
+        if system_changes:
+            self.results = {}
+        wanted = set(properties)
+        if "stresses" in wanted:
+            self.results["stresses"] = _voigt(self.engine.atomic_virials(atoms)) / volume
+        if wanted <= {"stresses"}:
+            return
+        if wanted <= ENERGIES:
+            energies = self.engine.energies(atoms)
+        else:
+            output = self.engine.evaluate(atoms)
+            energies = output.energies
             self.results["forces"] = output.forces
             if volume > 0:
-                stress = 0.5 * (output.virial + output.virial.T) / volume
-                self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+                self.results["stress"] = _voigt(output.virial) / volume
+        total = float(energies.sum())
+        self.results |= {"energy": total, "free_energy": total, "energies": energies}
+
+    def _watch(self, atoms):
+        """Warn once about each pair of elements that is outside the model's domain, or raise."""
+        excursions = self.engine.excursions(atoms)
+        new = [e for e in excursions if self.strict or e.elements not in self._warned]
+        if not new:
+            return
+        text = describe(self.potential.metadata.get("name", "this model"), new)
+        if self.strict:
+            raise DomainError(text)
+        self._warned.update(e.elements for e in new)
+        # the caller's line is in ASE, many levels up; the text names the model and the atoms instead
+        warnings.warn(text, DomainWarning, stacklevel=2)
+
+    def get_property(self, name, atoms=None, allow_calculation=True):
+        """As ASE's; a property that this potential cannot have is refused with what it has.
+
+        Raises:
+            PropertyNotImplementedError: the property is not among `implemented_properties`.
+        """
+        if name not in self.implemented_properties:
+            raise PropertyNotImplementedError(
+                f"A LATTE potential has no {name!r}; it has {', '.join(self.implemented_properties)}, and the methods "
+                "get_hessian, get_sparse_hessian, get_descriptors. Take charges, dipoles and magnetic moments from "
+                "another calculator (ase.calculators.mixing)."
+            )
+        return super().get_property(name, atoms, allow_calculation)
+
+    def get_hessian(self, atoms=None) -> np.ndarray:
+        """Second derivatives of the energy with respect to positions, by automatic differentiation.
+
+        Use dtype="float64" for vibrations and phonons.
+
+        Args:
+            atoms: the structure; default: that of the last calculation.
+
+        Returns:
+            (3 atoms, 3 atoms) in eV/Angstrom^2, coordinates in the order x0 y0 z0 x1 ...; as
+            `ase.vibrations.VibrationsData.from_2d` takes it.
+        """
+        return self.get_sparse_hessian(atoms).toarray()
+
+    def get_sparse_hessian(self, atoms=None):
+        """As `get_hessian`, without the zeros of atoms that do not feel each other.
+
+        Returns:
+            scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2.
+        """
+        return self.engine.hessian(self._structure(atoms))
+
+    def get_descriptors(self, atoms=None) -> np.ndarray:
+        """The invariants of each atom that the networks see, before scaling: (atoms, features)."""
+        return self.engine.descriptors(self._structure(atoms))
+
+    def _structure(self, atoms):
+        if atoms is None and self.atoms is None:
+            raise ValueError("No structure was given and none was calculated before. Pass the atoms.")
+        return self.atoms if atoms is None else atoms
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
         """What identifies this calculator in a database or trajectory."""
@@ -110,3 +184,9 @@ class LatteCalculator(Calculator):
             "dtype": self.engine.dtype.name,
             "skin": self.engine.skin,
         }
+
+
+def _voigt(virial):
+    """(..., 3, 3) to (..., 6) xx yy zz yz xz xy, of the symmetric part."""
+    symmetric = 0.5 * (virial + np.swapaxes(virial, -1, -2))
+    return symmetric[..., [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]

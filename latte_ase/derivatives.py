@@ -115,12 +115,36 @@ def _batch(at_once, graph):
     return None if at_once == 1 else min(at_once, graph.species.shape[0])
 
 
-def features(architecture: Architecture, params, constants, graph: Graph, displacements, deformation):
-    """Descriptor of every atom (blocks, block, features); 0 where padded."""
+def features(architecture: Architecture, params, constants, graph: Graph, displacements, deformation, *, at_once=1):
+    """Descriptor of every atom (blocks, block, features); 0 where padded.  Arguments as `energies`."""
 
     def block(inputs):
         row, is_atom, edges, kinds = inputs
         return is_atom[:, None] * architecture.descriptor.features(row["descriptor"], edges, kinds)
 
     edges = _all_edges(graph, displacements, deformation)
-    return jax.lax.map(block, _blocks(architecture, params, constants, graph, edges))
+    inputs = _blocks(architecture, params, constants, graph, edges)
+    return jax.lax.map(block, inputs, batch_size=_batch(at_once, graph))
+
+
+def hessian_products(
+    architecture: Architecture, params, constants, graph: Graph, displacements, deformation, probes, *, at_once=1
+):
+    """Products of the Hessian d2E / dr dr with several vectors.
+
+    The Hessian is symmetric, so its products with vectors are those of its transpose: one more
+    reverse pass through the forces for each vector.
+
+    Args:
+        architecture, params, constants, graph, displacements, deformation, at_once: as `energies`.
+        probes: (blocks, block, 3, probes), the vectors.
+
+    Returns:
+        (blocks, block, 3, probes) in eV/Angstrom^2 times the unit of `probes`; 0 where padded.
+    """
+
+    def forces(u):
+        return derivatives(architecture, params, constants, graph, u, deformation, at_once=at_once).forces
+
+    _, pull = jax.vjp(forces, displacements)
+    return -jax.vmap(lambda probe: pull(probe)[0], in_axes=-1, out_axes=-1)(probes)

@@ -7,6 +7,7 @@ this engine, no JAX flag is changed for anybody else; E0 and the sum over atoms 
 
 from __future__ import annotations
 
+import copy
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase import derivatives
+from latte_ase import derivatives, sparsity
+from latte_ase.domain import Excursion, Suspects
 from latte_ase.graph import Graph, Layout, Shape, capacity, fill, lay_out
 from latte_ase.neighbours import VerletList
 from latte_ase.potential import Architecture, Potential, device_constants
@@ -26,6 +28,9 @@ SKIN = 0.5
 """Default skin in Angstrom."""
 SLACK = 0.08
 """Room left in a new bucket of neighbours, as a fraction: densities fluctuate."""
+
+PROBES = 8
+"""Columns of a Hessian computed at once."""
 
 _traced = threading.local()
 
@@ -55,13 +60,13 @@ class Output(NamedTuple):
 
     Attributes:
         energies: (atoms,) float64 eV, with E0.
-        forces: (atoms, 3) float64 eV/Angstrom, or None if not asked for.
-        virial: (3, 3) float64 eV, SUM g (x) D, or None.
+        forces: (atoms, 3) float64 eV/Angstrom.
+        virial: (3, 3) float64 eV, SUM g (x) D.
     """
 
     energies: np.ndarray
-    forces: np.ndarray | None
-    virial: np.ndarray | None
+    forces: np.ndarray
+    virial: np.ndarray
 
     @property
     def energy(self) -> float:
@@ -76,27 +81,46 @@ class _Placed(NamedTuple):
     layout: Layout
     shape: Shape
     graph: Graph
+    suspects: Suspects
+
+    def spread(self, values, dtype):
+        """(atoms, ...) to (blocks, block, ...); padding is 0."""
+        size = self.shape.blocks * self.shape.block
+        spread = np.zeros((size, *values.shape[1:]), dtype)
+        spread[self.layout.place] = values
+        return spread.reshape(self.shape.blocks, self.shape.block, *values.shape[1:])
+
+    def gather(self, values):
+        """The inverse, in float64."""
+        return values.reshape(-1, *values.shape[2:])[self.layout.place].astype(np.float64)
 
 
 def _count_trace():
     _traced.count = getattr(_traced, "count", 0) + 1
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _energies(architecture: Architecture, at_once: int, params, constants, graph, displacements, deformation):
-    _count_trace()
-    return derivatives.energies(
-        architecture, params, constants, graph, displacements, deformation[None], at_once=at_once
-    )
+def _compiled(function):
+    """`function(architecture, at_once, ...)` compiled, and every compilation counted."""
+
+    @partial(jax.jit, static_argnums=(0, 1))
+    def counted(architecture: Architecture, at_once: int, *arrays):
+        _count_trace()
+        return function(architecture, *arrays, at_once=at_once)
+
+    return counted
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _derivatives(architecture: Architecture, at_once: int, params, constants, graph, displacements, deformation):
-    _count_trace()
-    result = derivatives.derivatives(
-        architecture, params, constants, graph, displacements, deformation[None], at_once=at_once
-    )
+def _with_total_virial(*arguments, **keywords):
+    result = derivatives.derivatives(*arguments, **keywords)
     return result.energies, result.forces, jnp.sum(result.virials, axis=(0, 1))
+
+
+# One compiled function per set of properties: who wants only energies does not pay for forces.
+_energies = _compiled(derivatives.energies)
+_derivatives = _compiled(_with_total_virial)
+_atomic_virials = _compiled(lambda *a, **k: derivatives.derivatives(*a, **k).virials)
+_features = _compiled(derivatives.features)
+_hessian_products = _compiled(derivatives.hessian_products)
 
 
 def find_device(device) -> Any:
@@ -139,6 +163,7 @@ class Engine:
         self.dtype = np.dtype(str(dtype))
         self.device = find_device(device)
         self.stats = Stats()
+        self.domain = potential.domain
         self._placed: _Placed | None = None
         self._shapes: list[Shape] = []
         with self._precision():
@@ -152,45 +177,86 @@ class Engine:
         with jax.enable_x64(self.dtype == np.float64), jax.default_device(self.device):
             yield
 
-    def evaluate(self, atoms, *, forces: bool = True) -> Output:
-        """Energies, and forces with the virial, of ase.Atoms.
+    def evaluate(self, atoms) -> Output:
+        """Energies, forces and virial of ase.Atoms.
 
         Args:
             atoms: the structure; not changed.
-            forces: whether forces and virial are wanted; without, no derivative is computed.
 
         Raises:
             ValueError: no atoms, an unknown element, a position that is not finite, a bad cell.
         """
-        if len(atoms) == 0:
-            raise ValueError("The structure has no atoms; at least one is needed.")
+        placed, (energies, forces, virial) = self._run(_derivatives, atoms)
+        return Output(self._total(atoms, placed.gather(energies)), placed.gather(forces), virial.astype(np.float64))
+
+    def energies(self, atoms) -> np.ndarray:
+        """Site energies (atoms,) in eV with E0, float64; no derivative is computed."""
+        placed, energies = self._run(_energies, atoms)
+        return self._total(atoms, placed.gather(energies))
+
+    def atomic_virials(self, atoms) -> np.ndarray:
+        """SUM_k g_ik (x) D_ik of each atom, (atoms, 3, 3) in eV, float64; their sum is the virial."""
+        placed, virials = self._run(_atomic_virials, atoms)
+        return placed.gather(virials)
+
+    def descriptors(self, atoms) -> np.ndarray:
+        """Invariants of each atom as the descriptor makes them, (atoms, features) float64."""
+        placed, features = self._run(_features, atoms)
+        return placed.gather(features)
+
+    def hessian(self, atoms):
+        """Second derivatives of the energy with respect to positions, exact, sparse.
+
+        Columns that share no row are computed together (`latte_ase.sparsity`), so that the number
+        of evaluations does not grow with a large system.
+
+        Args:
+            atoms: the structure.
+
+        Returns:
+            scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2, symmetric; coordinates in the
+            order x0 y0 z0 x1 ...
+        """
+        pairs = self._place(atoms)[0].verlet.pairs
+        pattern = sparsity.pattern(len(atoms), pairs.i, pairs.j)
+        colours = sparsity.colour(pattern)
+        probes = sparsity.probes(colours)  # (atoms, 3, probes)
+        products = []
+        for start in range(0, probes.shape[-1], PROBES):
+            chunk = np.zeros((len(atoms), 3, PROBES))
+            chunk[..., : probes.shape[-1] - start] = probes[..., start : start + PROBES]
+            placed, product = self._run(_hessian_products, atoms, chunk)
+            products.append(placed.gather(product))
+        return sparsity.expand(pattern, colours, np.concatenate(products, axis=-1)[..., : probes.shape[-1]])
+
+    def excursions(self, atoms) -> list[Excursion]:
+        """The pairs of elements that are closer here than in the training set, or never met there."""
         placed, displacements, deformation = self._place(atoms)
-        size = placed.shape.blocks * placed.shape.block
-        u = np.zeros((size, 3), self.dtype)
-        u[placed.layout.place] = displacements
-        u = u.reshape(placed.shape.blocks, placed.shape.block, 3)
+        return self.domain.excursions(placed.suspects, displacements, deformation)
+
+    def _total(self, atoms, energies):
+        return energies + self.potential.reference_energies[self.potential.species(atoms.numbers)]
+
+    def _run(self, function, atoms, *per_atom):
+        """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
+        placed, displacements, deformation = self._place(atoms)
+        u, *more = (placed.spread(a, self.dtype) for a in (displacements, *per_atom))
         at_once = 1 if self.device.platform == "cpu" else placed.shape.blocks
-        function = _derivatives if forces else _energies
         before = getattr(_traced, "count", 0)
         with self._precision():
             result = function(
                 self.potential.architecture, at_once, self._params, self._constants,
-                placed.graph, u, deformation.astype(self.dtype),
+                placed.graph, u, deformation.astype(self.dtype)[None], *more,
             )  # fmt: skip
             result = jax.device_get(result)
         self.stats.calls += 1
         self.stats.compilations += getattr(_traced, "count", 0) - before
-        site = result[0] if forces else result
-        species = self.potential.species(atoms.numbers)
-        energies = site.reshape(-1)[placed.layout.place].astype(np.float64)
-        energies += self.potential.reference_energies[species]
-        if not forces:
-            return Output(energies, None, None)
-        everyone = result[1].reshape(-1, 3)[placed.layout.place].astype(np.float64)
-        return Output(energies, everyone, result[2].astype(np.float64))
+        return placed, result
 
     def _place(self, atoms):
-        """The list on the device, and what moved since it was built."""
+        """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3)."""
+        if len(atoms) == 0:
+            raise ValueError("The structure has no atoms; at least one is needed.")
         placed = self._placed  # a local name: another thread may replace the list meanwhile
         motion = None if placed is None else placed.verlet.motion(atoms)
         if placed is None or motion is None:
@@ -204,10 +270,11 @@ class Engine:
         layout = lay_out(species, verlet.pairs)
         shape = self._choose(layout.need)
         graph = fill(layout, verlet.pairs, np.zeros(len(species), np.int64), shape, self.dtype)
+        suspects = self.domain.suspects(species, verlet.pairs, self.skin)
         self.stats.list_builds += 1
         self.stats.padding_waste = 1 - len(verlet.pairs.i) / max(shape.places, 1)
         with self._precision():
-            return _Placed(verlet, layout, shape, jax.device_put(graph, self.device))
+            return _Placed(verlet, layout, shape, jax.device_put(graph, self.device), suspects)
 
     def _choose(self, need: Shape) -> Shape:
         """The smallest known bucket that holds `need` without wasting half, else a new one."""
@@ -219,6 +286,17 @@ class Engine:
         shape = Shape(blocks, need.block, neighbours)
         self._shapes.append(shape)
         return shape
+
+    def __deepcopy__(self, memo):
+        """An engine with its own list and counters that shares the weights on the device."""
+        twin = memo[id(self)] = copy.copy(self)
+        twin.potential = copy.deepcopy(self.potential, memo)
+        return twin
+
+    def __copy__(self):
+        twin = object.__new__(type(self))
+        twin.__dict__ |= self.__dict__ | {"stats": Stats(), "_placed": None, "_shapes": list(self._shapes)}
+        return twin
 
     def __getstate__(self):
         return {

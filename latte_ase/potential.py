@@ -9,7 +9,8 @@ The constants mean, deviation, scale are taken from training data once and then 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from latte_ase import networks, repulsion
 from latte_ase.descriptors import Descriptor
+from latte_ase.domain import Domain
 
 FEATURE_FLOOR = 0.1
 """Smallest scale of a feature, as a fraction of the RMS scale of all features of that species.
@@ -90,6 +92,11 @@ class Potential:
     reference_energies: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self):
+        # copies share these arrays: to change some, make a new potential with dataclasses.replace
+        for name in ("params", "constants", "reference_energies"):
+            object.__setattr__(self, name, jax.tree.map(_read_only, getattr(self, name)))
+
     @property
     def cutoff(self) -> float:
         """In Angstrom."""
@@ -99,6 +106,15 @@ class Potential:
     def elements(self) -> tuple[str, ...]:
         """Chemical symbols the model knows."""
         return self.architecture.elements
+
+    @property
+    def domain(self) -> Domain:
+        """The elements, pairs and distances it was trained on."""
+        return Domain(self.elements, self.constants["repulsion_range"], self.cutoff)
+
+    def __deepcopy__(self, memo):
+        """A copy that shares the weights: they are never changed in place."""
+        return replace(self, metadata=copy.deepcopy(self.metadata, memo))
 
     def species(self, numbers) -> np.ndarray:
         """Species (atoms,) of atomic numbers (atoms,).
@@ -126,6 +142,12 @@ class Potential:
         from latte_ase import model_io
 
         return model_io.save(self, path, **more_metadata)
+
+
+def _read_only(array):
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def init_params(architecture: Architecture, key):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from ase import Atoms
@@ -16,9 +18,11 @@ from ase.io import Trajectory
 
 from latte_ase import LatteCalculator
 from latte_ase import engine as engine_module
+from latte_ase.domain import DomainError, DomainWarning
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import initial_potential
 
+pytestmark = pytest.mark.filterwarnings("ignore::latte_ase.domain.DomainWarning")
 E0 = {"H": -13.6, "O": -432.1}
 CUTOFF = 4.0
 
@@ -137,7 +141,7 @@ def test_results_hold_only_what_ase_knows(calc):
     atoms.calc = calc
     atoms.get_stress()
     assert set(calc.results) == {"energy", "free_energy", "energies", "forces", "stress"}
-    assert set(calc.implemented_properties) == set(calc.results) <= set(all_properties)
+    assert set(calc.implemented_properties) == set(calc.results) | {"stresses"} <= set(all_properties)
     assert type(calc.results["energy"]) is float
     assert calc.results["free_energy"] == calc.results["energy"]
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
@@ -147,7 +151,7 @@ def test_results_hold_only_what_ase_knows(calc):
     found = atoms.get_properties(["energy", "forces", "stress"])
     assert found["energy"] == calc.results["energy"]
     np.testing.assert_array_equal(found["forces"], calc.results["forces"])
-    with pytest.raises(PropertyNotImplementedError):
+    with pytest.raises(PropertyNotImplementedError, match=r"has no 'charges'; it has energy, .*get_hessian"):
         atoms.get_charges()
 
 
@@ -201,6 +205,95 @@ def test_an_energy_alone_computes_no_derivative(calc, monkeypatch):
             atoms.get_forces()
     np.testing.assert_allclose(atoms.get_forces().sum(axis=0), 0, atol=1e-10)
     np.testing.assert_allclose(atoms.get_potential_energy(), energy, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", PERIODIC)
+def test_the_stresses_of_the_atoms_sum_to_the_stress(shared, name):
+    atoms = PERIODIC[name]()
+    atoms.calc = shared
+    stresses = atoms.get_stresses()
+    assert stresses.shape == (len(atoms), 6)
+    np.testing.assert_allclose(stresses.sum(axis=0), atoms.get_stress(), rtol=0, atol=1e-12)
+    assert set(shared.results) == {"energy", "free_energy", "energies", "forces", "stress", "stresses"}
+    with pytest.raises(PropertyNotImplementedError, match="needs a volume"):
+        shared.get_property("stresses", water())
+
+
+@pytest.mark.parametrize("name", ["triclinic", "slab", "cell smaller than the cutoff", "molecule without a cell"])
+def test_the_hessian_is_the_gradient_of_the_forces(shared, name):
+    atoms, step = (PERIODIC | OPEN)[name](), 1e-4
+    atoms.calc = shared
+    hessian = shared.get_hessian(atoms)
+    assert hessian.shape == (3 * len(atoms),) * 2
+    np.testing.assert_array_equal(hessian, hessian.T)
+    for column in range(0, 3 * len(atoms), 4):
+        both = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions.reshape(-1)[column] += sign * step
+            both.append(shared.get_property("forces", moved).ravel())
+        numerical = -(both[0] - both[1]) / (2 * step)
+        np.testing.assert_allclose(hessian[:, column], numerical, rtol=0, atol=1e-5)
+    assert np.abs(hessian).max() > 0.1
+    np.testing.assert_allclose(hessian.reshape(-1, len(atoms), 3).sum(axis=1), 0, atol=1e-9)  # translations
+
+
+def test_the_descriptors_follow_the_atoms(shared, potential):
+    atoms = crystal()
+    found = shared.get_descriptors(atoms)
+    assert found.shape == (len(atoms), potential.architecture.descriptor.n_features)
+    order = np.random.default_rng(1).permutation(len(atoms))
+    np.testing.assert_allclose(shared.get_descriptors(atoms[order]), found[order], rtol=1e-12)
+    np.testing.assert_array_equal(shared.get_descriptors(Atoms("O")), 0)
+
+
+def test_a_method_without_a_structure_takes_the_last_one(potential):
+    calc = LatteCalculator(potential)
+    with pytest.raises(ValueError, match=r"No structure was given.*Pass the atoms"):
+        calc.get_descriptors()
+    atoms = crystal()
+    calc.calculate(atoms)
+    np.testing.assert_array_equal(calc.get_descriptors(), calc.get_descriptors(atoms))
+
+
+def test_leaving_the_domain_is_told_once_per_pair_of_elements(potential):
+    calc, atoms = LatteCalculator(potential, dtype="float64"), Atoms("OH2", [(0, 0, 0), (0, 0, 2.0), (0, 2.5, 0)])
+    atoms.calc = calc
+    with pytest.warns(DomainWarning, match=r"outside the range of tiny: H-O at 2\.000 Å \(atoms 0 and 1\)") as told:
+        atoms.get_forces()
+    assert len(told) == 1 and "closer than the 2.100 Å" in str(told[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atoms.positions[1, 2] = 1.9  # again the same pair: told before
+        atoms.get_forces()
+    atoms.positions[2] = (0, 0, -0.1 + 2.0)
+    with pytest.warns(DomainWarning, match="H-H"):
+        atoms.get_forces()
+
+
+def test_strict_refuses_what_is_outside_the_domain(potential):
+    calc = LatteCalculator(potential, dtype="float64", strict=True)
+    near, far = Atoms("OH", [(0, 0, 0), (0, 0, 2.0)]), Atoms("OH", [(0, 0, 0), (0, 0, 2.2)])
+    for _ in range(2):
+        with pytest.raises(DomainError, match=r"H-O at 2\.000 Å"):
+            calc.get_property("energy", near)
+    calc.get_property("energy", far)
+    far.positions[1, 2] = 2.099  # by a move too, without a new list
+    with pytest.raises(DomainError, match=r"2\.099 Å"):
+        calc.get_property("energy", far)
+    assert calc.stats.list_builds == 1
+
+
+def test_copies_share_the_weights(potential):
+    calc = LatteCalculator(potential)
+    twin = copy.deepcopy(calc)
+    assert twin.engine._params is calc.engine._params
+    for mine, theirs in zip(*map(jax.tree.leaves, (potential.params, twin.potential.params)), strict=True):
+        assert np.shares_memory(mine, theirs)
+    assert twin.potential.metadata is not potential.metadata
+    assert twin.engine.stats is not calc.engine.stats
+    with pytest.raises(ValueError, match="read-only"):
+        twin.potential.constants["scale"][...] = 2.0
 
 
 def test_what_is_known_is_not_computed_again(calc):

@@ -87,14 +87,14 @@ def test_a_list_serves_until_atoms_moved_and_the_numbers_are_those_of_a_fresh_li
 @pytest.mark.parametrize("change", ["numbers", "pbc", "fewer atoms"])
 def test_other_atoms_ask_for_a_new_list(potential, waters, cheap, change):
     engine = Engine(potential)
-    engine.evaluate(waters, forces=False)
+    engine.energies(waters)
     if change == "numbers":
         waters.numbers[[0, 1]] = waters.numbers[[1, 0]]
     elif change == "pbc":
         waters.pbc[2] = False
     else:
         del waters[-1]
-    engine.evaluate(waters, forces=False)
+    engine.energies(waters)
     assert engine.stats.list_builds == 2
 
 
@@ -102,7 +102,7 @@ def test_no_skin_means_a_list_per_step(potential, waters, cheap):
     engine = Engine(potential, skin=0)
     for seed in range(3):
         waters.rattle(0.01, seed=seed)
-        engine.evaluate(waters, forces=False)
+        engine.energies(waters)
     assert engine.stats.list_builds == 3
 
 
@@ -135,13 +135,13 @@ def test_compilations_grow_with_the_logarithm_of_the_size(potential, cheap):
     columns = [Atoms("O4", [(0, 0, 0), (0, 2, 0), (0, 0, 2), (0, 2, 2)], cell=(2, 20, 20), pbc=True) * (int(n), 1, 1)
                for n in cells]  # fmt: skip
     for atoms in columns:
-        engine.evaluate(atoms, forces=False)
+        engine.energies(atoms)
     growth = cells[-1] / cells[0]
     assert len(cells) > 50
     assert engine.stats.compilations <= 1 + np.ceil(np.log(growth) / np.log(1.1))
     before = engine.stats.compilations
     for atoms in reversed(columns):
-        engine.evaluate(atoms, forces=False)
+        engine.energies(atoms)
     assert engine.stats.compilations == before
 
 
@@ -159,10 +159,10 @@ def test_the_bucket_does_not_show_in_the_numbers(potential, waters):
 
 def test_a_small_structure_does_not_run_in_the_bucket_of_a_huge_one(potential, waters, cheap):
     engine = Engine(potential)
-    engine.evaluate(waters * (4, 4, 4), forces=False)
-    engine.evaluate(waters, forces=False)
+    engine.energies(waters * (4, 4, 4))
+    engine.energies(waters)
     fresh = Engine(potential)
-    fresh.evaluate(waters, forces=False)
+    fresh.energies(waters)
     assert engine.stats.padding_waste == fresh.stats.padding_waste
 
 
@@ -256,5 +256,5 @@ def test_a_wrong_skin_is_refused(potential, skin):
 
 def test_the_counters_are_readable(potential, waters, cheap):
     engine = Engine(potential)
-    engine.evaluate(waters, forces=False)
+    engine.energies(waters)
     assert str(engine.stats).startswith("calls 1, compilations 1, list_builds 1, padding_waste 0.")

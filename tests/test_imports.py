@@ -14,7 +14,7 @@ import latte_ase
 # a module imports modules of the lines above its own, at its top level; imports inside functions are free
 ORDER = """
     radial neighbours
-    graph
+    graph domain sparsity
     moments
     contractions
     descriptors.base

@@ -90,7 +90,7 @@ def refit_reference_energies(potential: Potential, frames) -> Potential:
     from latte_ase.engine import Engine
 
     engine = Engine(potential, skin=0.0)
-    residual = [a.get_potential_energy() - engine.evaluate(a, forces=False).energy for a in frames]
+    residual = [a.get_potential_energy() - engine.energies(a).sum() for a in frames]
     species = [potential.species(a.numbers) for a in frames]
     counts = np.array([np.bincount(s, minlength=len(potential.elements)) for s in species])
     shift = dataset.fit_reference_energies(residual, counts)

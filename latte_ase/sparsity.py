@@ -1,0 +1,78 @@
+"""Which columns of a local potential's Hessian can be computed together.
+
+    d2E / dr_a dr_b  is not 0 only if some site energy feels both a and b.
+
+With A the matrix of neighbours (with the diagonal), that is the pattern P = A A of pairs of atoms.
+Two columns may share one product H (v + w) if no row feels both, so atoms of one colour must be
+unconnected in P P (Curtis, Powell, Reid, J. Inst. Math. Appl. 13, 117 (1974)).  The number of
+colours depends on the density and the cutoff, not on the number of atoms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def pattern(n_atoms: int, i, j):
+    """Pairs of atoms whose block of the Hessian may not be 0.
+
+    Args:
+        n_atoms: number of atoms.
+        i, j: (pairs,) int, the neighbour list.
+
+    Returns:
+        scipy.sparse.csr_array of bool (n_atoms, n_atoms).
+    """
+    from scipy.sparse import coo_array, eye_array
+
+    near: Any = coo_array((np.ones(len(i), bool), (i, j)), shape=(n_atoms, n_atoms)).tocsr()
+    near = near + eye_array(n_atoms, dtype=bool)
+    return (near @ near).tocsr()
+
+
+def colour(pattern) -> np.ndarray:
+    """A colour (n_atoms,) for each atom, so that no row of the pattern holds a colour twice.
+
+    Greedy, atom by atom.
+    """
+    conflicts = (pattern @ pattern).tocsr()
+    colours = np.full(pattern.shape[0], -1)
+    for atom in range(len(colours)):
+        taken = colours[conflicts.indices[conflicts.indptr[atom] : conflicts.indptr[atom + 1]]]
+        free = np.ones(len(taken) + 1, bool)
+        free[taken[(taken >= 0) & (taken < len(free))]] = False
+        colours[atom] = int(np.argmax(free))
+    return colours
+
+
+def probes(colours) -> np.ndarray:
+    """Vectors (n_atoms, 3, 3 * number of colours) of zeros and ones: one per colour and axis."""
+    n_colours = int(colours.max()) + 1
+    vectors = np.zeros((len(colours), 3, n_colours, 3))
+    atom = np.arange(len(colours))
+    for axis in range(3):
+        vectors[atom, axis, colours, axis] = 1.0
+    return vectors.reshape(len(colours), 3, 3 * n_colours)
+
+
+def expand(pattern, colours, products):
+    """The matrix from its products with `probes`.
+
+    Args:
+        pattern: from `pattern`.
+        colours: from `colour`.
+        products: (n_atoms, 3, 3 * number of colours), H times each probe.
+
+    Returns:
+        scipy.sparse.csr_array (3 n_atoms, 3 n_atoms), made symmetric.
+    """
+    from scipy.sparse import bsr_array
+
+    n = len(colours)
+    products = products.reshape(n, 3, -1, 3)
+    row = np.repeat(np.arange(n), np.diff(pattern.indptr))
+    blocks = products[row, :, colours[pattern.indices], :]
+    matrix = bsr_array((blocks, pattern.indices, pattern.indptr), shape=(3 * n, 3 * n)).tocsr()
+    return ((matrix + matrix.T) / 2).tocsr()
