@@ -170,8 +170,11 @@ def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
         i, j, shift = matscipy_neighbour_list("ijS", positions=wrapped, cell=box, pbc=pbc, cutoff=cutoff * (1 + 1e-9))
         i, j, shift = (np.asarray(a, np.int64) for a in (i, j, shift))
         shift = np.where(pbc, shift + wraps[i] - wraps[j], 0)
-    edge = positions[j] + shift @ cell - positions[i]
-    near = np.einsum("pa,pa->p", edge, edge) < cutoff**2
+    # Written out so that (j, i, -S) gives -D to the last bit.  Rounding could otherwise leave one of the
+    # two inside where a shell of a crystal lies at the cutoff, and pairs would find the wrong reverse.
+    s = shift.astype(float)
+    edge = (positions[j] - positions[i]) + (s[:, :1] * cell[0] + s[:, 1:2] * cell[1] + s[:, 2:] * cell[2])
+    near = edge[:, 0] ** 2 + edge[:, 1] ** 2 + edge[:, 2] ** 2 < cutoff**2
     i, j, shift, edge = i[near], j[near], shift[near], edge[near]
     return Pairs(i, j, shift, edge, reverse_index(i, j, shift))
 

@@ -5,80 +5,117 @@ from itertools import product
 import numpy as np
 import pytest
 from ase import Atoms
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from latte_ase.neighbours import VerletList, complete_cell, neighbour_list, reverse_index
 
 CUTOFF = 3.0
+SKIN = 1.0
 ALL_PBC = list(product([False, True], repeat=3))
-HAIR = 1e-8  # pairs this close to the cutoff may fall on either side
 
 
 def brute_force(positions, cell, pbc, reach):
-    """{(i, j, S): D} of all pairs with |D| < reach: every image in a box that must hold them."""
+    """(i, j, S) and D of all pairs with |D| < reach, from every image that can be that close.
+
+    Lattice planes across periodic vector k are 1/|k-th column of pinv| apart, so S_k lies within
+    reach/spacing of the shift that would put the two atoms between the same planes.
+    """
     cell, pbc = np.asarray(cell, float), np.asarray(pbc, bool)
     inverse = np.linalg.pinv(cell[pbc])
-    margin = reach * np.linalg.norm(inverse, axis=0)
-    found = {}
-    for i, j in product(range(len(positions)), repeat=2):
-        middle = (positions[i] - positions[j]) @ inverse
-        shifts = [np.arange(np.floor(m - w), np.ceil(m + w) + 1) for m, w in zip(middle, margin, strict=True)]
-        shift = np.zeros((int(np.prod([len(s) for s in shifts])), 3), int)
-        shift[:, pbc] = np.array(list(product(*shifts)))
-        edge = positions[j] + shift @ cell - positions[i]
-        for k in np.flatnonzero(np.linalg.norm(edge, axis=1) < reach):
-            if i != j or shift[k].any():
-                found[i, j, *shift[k].tolist()] = edge[k]
-    return found
+    width = reach * np.linalg.norm(inverse, axis=0)
+    images = np.array(list(product(*[range(int(2 * w) + 3) for w in width])), int)
+    rows, edges = [np.zeros((0, 5), int)], [np.zeros((0, 3))]
+    for i in range(len(positions)):
+        apart = positions - positions[i]
+        lowest = np.floor(-apart @ inverse - width).astype(int)
+        shift = np.zeros((len(positions), len(images), 3), int)
+        shift[:, :, pbc] = lowest[:, None] + images
+        edge = apart[:, None] + shift @ cell
+        near = (edge**2).sum(axis=2) < reach**2
+        near[i] &= shift[i].any(axis=1)
+        j, image = np.nonzero(near)
+        rows.append(np.column_stack([np.full(len(j), i), j, shift[j, image]]))
+        edges.append(edge[j, image])
+    return np.concatenate(rows), np.concatenate(edges)
 
 
-def keys(i, j, shift):
-    return list(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+def table(pairs):
+    """(i, j, S) of every pair, (pairs, 5)."""
+    return np.column_stack([pairs.i, pairs.j, pairs.shift])
 
 
-@st.composite
-def systems(draw):
-    """Positions, cell, pbc: 0-12 atoms, cells of 0.3-5 cutoffs, sheared, turned, left-handed, far away."""
-    pbc = np.array(draw(st.sampled_from(ALL_PBC)))
-    lengths = CUTOFF * np.array(draw(st.tuples(*[st.floats(0.3, 5.0)] * 3)))
-    shear = np.array(draw(st.tuples(*[st.floats(-1.2, 1.2)] * 3)))
-    left_handed, zero_rows = draw(st.booleans()), draw(st.booleans())
-    far = draw(st.sampled_from([0.0, 30.0, 1e4]))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+def assert_same_pairs(rows, edges, expected_rows, expected_edges):
+    """The same (i, j, S), each as often, and the same D of each, in any order."""
+    order, expected = (np.lexsort(r.T[::-1]) for r in (rows, expected_rows))
+    np.testing.assert_array_equal(rows[order], expected_rows[expected])
+    np.testing.assert_allclose(edges[order], expected_edges[expected], rtol=0, atol=1e-10)
+
+
+def assert_reverse(pairs):
+    """`reverse` leads from (i, j, S) to (j, i, -S), with the very opposite D, and back."""
+    back = pairs.reverse
+    np.testing.assert_array_equal(back[back], np.arange(len(back)))
+    np.testing.assert_array_equal(table(pairs)[back], np.column_stack([pairs.j, pairs.i, -pairs.shift]))
+    np.testing.assert_array_equal(pairs.edge[back], -pairs.edge)
+
+
+def random_cell(rng):
+    """Vectors of 0.3 to 5 cutoffs, small ones as likely as large ones; sheared, turned, either hand."""
+    lengths = CUTOFF * np.exp(rng.uniform(np.log(0.3), np.log(5.0), 3))
     cell = np.diag(lengths)
-    cell[np.tril_indices(3, -1)] = shear * lengths[[1, 2, 2]]
-    cell = (cell @ np.linalg.qr(rng.normal(size=(3, 3)))[0])[rng.permutation(3)]
-    if (np.linalg.det(cell) < 0) != left_handed:
-        cell = -cell
-    atoms = draw(st.integers(0, 12))
-    positions = rng.uniform(-0.5, 1.5, (atoms, 3)) @ cell
-    positions += rng.uniform(-far, far, 3) + far * rng.integers(0, 2, (atoms, 1)) * rng.uniform(-1, 1, (atoms, 3))
-    if zero_rows:
+    cell[np.tril_indices(3, -1)] = rng.uniform(-1.2, 1.2, 3) * lengths[[1, 2, 2]]
+    return (cell @ np.linalg.qr(rng.normal(size=(3, 3)))[0])[rng.permutation(3)] * rng.choice([-1, 1])
+
+
+def random_structure(rng):
+    """Positions, cell, pbc: 0 to 40 atoms, also far away, outside the cell, and on top of each other."""
+    pbc, cell, atoms = np.array(ALL_PBC[rng.integers(8)]), random_cell(rng), rng.integers(0, 41)
+    fractional = rng.uniform(-0.5, 1.5, (atoms, 3))
+    if rng.random() < 0.1:  # on faces, edges and corners of the cell, and some on one place
+        fractional = np.round(2 * fractional) / 2
+    positions = fractional @ cell
+    if rng.random() < 0.5:
+        far = rng.choice([30.0, 1e4])
+        positions += rng.uniform(-far, far, 3) + far * rng.integers(0, 2, (atoms, 1)) * rng.uniform(-1, 1, (atoms, 3))
+    if rng.random() < 0.5:
         cell[~pbc] = 0
     return positions, cell, pbc
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
-@given(systems())
-def test_list_equals_brute_force(system):
-    positions, cell, pbc = system
-    pairs = neighbour_list(positions, cell, pbc, CUTOFF)
-    found = keys(pairs.i, pairs.j, pairs.shift)
-    edges = brute_force(positions, cell, pbc, CUTOFF + HAIR)
-    sure = {key for key, edge in edges.items() if np.linalg.norm(edge) < CUTOFF - HAIR}
-    assert len(found) == len(set(found))
-    assert sure <= set(found) <= set(edges)
+@pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.slow)])  # 3 s; 150 s
+def test_list_equals_brute_force(count):
+    seen, pairs_seen = set(), 0
+    for seed in range(count):
+        positions, cell, pbc = random_structure(np.random.default_rng(seed))
+        try:
+            pairs = neighbour_list(positions, cell, pbc, CUTOFF)
+            assert_same_pairs(table(pairs), pairs.edge, *brute_force(positions, cell, pbc, CUTOFF))
+            assert_reverse(pairs)
+            assert (np.diff(pairs.i) >= 0).all()
+        except Exception as error:
+            error.add_note(f"random_structure(np.random.default_rng({seed}))")
+            raise
+        seen.add((*pbc.tolist(), np.linalg.det(cell) < 0))
+        pairs_seen += len(pairs.i)
+    assert len(seen) == 16  # every pbc, both hands
+    assert pairs_seen > 500 * count
 
-    expected = np.array([edges[key] for key in found]).reshape(-1, 3)
-    np.testing.assert_allclose(pairs.edge, expected, atol=1e-10)
-    assert (np.linalg.norm(pairs.edge, axis=1) < CUTOFF).all()
-    assert not pairs.shift[:, ~pbc].any()
-    assert (np.diff(pairs.i) >= 0).all()
 
-    back = pairs.reverse
-    np.testing.assert_array_equal(back[back], np.arange(len(back)))
-    assert keys(pairs.i[back], pairs.j[back], pairs.shift[back]) == keys(pairs.j, pairs.i, -pairs.shift)
+def test_a_shell_at_the_cutoff_is_in_the_list_both_ways_or_not_at_all():
+    """Rounding used to leave (i, j, S) inside and (j, i, -S) outside, and forces were wrong by 0.3 eV/Angstrom."""
+    rng = np.random.default_rng(0)
+    corners = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]) / 2
+    at_the_edge = 0
+    for _ in range(100):
+        size, shell = rng.uniform(2.0, 5.0), rng.integers(1, 9)
+        cell = size * np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        reach = size * np.sqrt(shell / 2)
+        positions = (corners + rng.uniform(size=3)) @ cell
+        pairs = neighbour_list(positions, cell, True, reach)
+        assert_reverse(pairs)
+        inner, outer = (neighbour_list(positions, cell, True, reach * (1 + hair)) for hair in (-1e-9, 1e-9))
+        assert len(inner.i) <= len(pairs.i) <= len(outer.i)
+        at_the_edge += len(inner.i) < len(pairs.i) < len(outer.i)
+    assert at_the_edge > 50
 
 
 def test_one_atom_sees_its_own_images():
@@ -115,37 +152,35 @@ def test_refusals(positions, cell, message):
         neighbour_list(positions, cell, True, CUTOFF)
 
 
-@pytest.mark.parametrize("pbc", ALL_PBC)
-def test_reused_list_equals_a_fresh_one_along_a_trajectory(pbc):
+@pytest.mark.parametrize("count", [24, pytest.param(500, marks=pytest.mark.slow)])  # 1 s; 16 s
+def test_reused_list_equals_a_fresh_one_along_trajectories(count):
     """D0 @ F + u_j - u_i gives every pair within the cutoff, for moving atoms and cells."""
-    rng = np.random.default_rng(sum(2**k * p for k, p in enumerate(pbc)))
-    reused = built = 0
-    for scale in (1.8, 4.0, 7.0):
-        cell = scale * (np.eye(3) + rng.uniform(-0.3, 0.3, (3, 3)))
-        atoms = Atoms("H6", positions=rng.uniform(-1, 2, (6, 3)) @ cell, cell=cell, pbc=pbc)
-        verlet = VerletList.build(atoms, cutoff=CUTOFF, skin=1.0)
-        for _ in range(25):
-            strain = np.eye(3) + rng.normal(scale=0.02, size=(3, 3))
-            atoms.set_cell(atoms.cell @ strain, scale_atoms=bool(rng.integers(2)))
-            atoms.positions += rng.normal(scale=0.06, size=(6, 3)) + rng.normal(size=3)
-            motion = verlet.motion(atoms)
+    reused, built = np.zeros(8, int), np.zeros(8, int)
+    for seed in range(count):
+        rng, kind = np.random.default_rng(seed), seed % 8
+        cell, atoms = random_cell(rng), int(rng.integers(1, 41))
+        moving = Atoms(numbers=np.ones(atoms), positions=rng.uniform(-1, 2, (atoms, 3)) @ cell, cell=cell)
+        moving.pbc = ALL_PBC[kind]
+        speed, rate = 0.1 * rng.random(), 0.03 * rng.random()  # Angstrom and strain per step
+        verlet = VerletList.build(moving, cutoff=CUTOFF, skin=SKIN)
+        for _ in range(20):
+            strain = np.eye(3) + rng.normal(scale=rate, size=(3, 3))
+            moving.set_cell(moving.cell @ strain, scale_atoms=bool(rng.integers(2)))
+            moving.positions += rng.normal(scale=speed, size=(atoms, 3)) + rng.normal(size=3)
+            motion = verlet.motion(moving)
             if motion is None:
-                verlet, built = VerletList.build(atoms, cutoff=CUTOFF, skin=1.0), built + 1
+                verlet = VerletList.build(moving, cutoff=CUTOFF, skin=SKIN)
+                built[kind] += 1
                 continue
-            reused += 1
+            reused[kind] += 1
             u, deformation = motion
             old = verlet.pairs
             edge = old.edge @ deformation + u[old.j] - u[old.i]
             near = np.linalg.norm(edge, axis=1) < CUTOFF
-            fresh = neighbour_list(atoms.positions, atoms.cell.array, pbc, CUTOFF)
-            ours = dict(zip(keys(old.i[near], old.j[near], old.shift[near]), edge[near], strict=True))
-            assert set(ours) == set(keys(fresh.i, fresh.j, fresh.shift))
-            np.testing.assert_allclose(
-                np.array([ours[key] for key in keys(fresh.i, fresh.j, fresh.shift)]).reshape(-1, 3),
-                fresh.edge, atol=1e-10,
-            )  # fmt: skip
-    assert reused > 15
-    assert built > 5
+            fresh = neighbour_list(moving.positions, moving.cell.array, moving.pbc, CUTOFF)
+            assert_same_pairs(table(old)[near], edge[near], table(fresh), fresh.edge)
+    assert (reused > count / 4).all(), reused
+    assert (built > 0).all(), built
 
 
 @pytest.fixture
