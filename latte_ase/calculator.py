@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine, Stats
 from latte_ase.potential import Potential
+from latte_ase.pretrained import load_model
 
 ENERGIES = {"energy", "free_energy", "energies"}
 PER_VOLUME = {"stress", "stresses"}
@@ -28,7 +30,8 @@ class LatteCalculator(Calculator):
     magnetic moments are not read.
 
     Args:
-        potential: the model, for example from `latte_ase.load_model` or `latte_ase.train`.
+        potential: the model, or whatever `latte_ase.load_model` takes, so that text alone can make a
+            calculator (`ase run`, configuration files).
         device: None for JAX's default device, "cpu", "gpu", "cuda:1", or a jax device.
         dtype: "float32", or "float64" for phonons, finite differences and tight relaxations.
         skin: Angstrom; a neighbour list serves until atoms moved by about half of it.
@@ -39,11 +42,12 @@ class LatteCalculator(Calculator):
 
     implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
     ignored_changes: ClassVar = {"initial_charges", "initial_magmoms"}
+    name = "latte"
     nolabel = True
 
     def __init__(
         self,
-        potential: Potential,
+        potential: Potential | str | PathLike,
         *,
         device=None,
         dtype: str = "float32",
@@ -52,7 +56,7 @@ class LatteCalculator(Calculator):
         **ase_kwargs: Any,
     ):
         super().__init__(**ase_kwargs)
-        self.engine = Engine(potential, device=device, dtype=dtype, skin=skin)
+        self.engine = Engine(load_model(potential), device=device, dtype=dtype, skin=skin)
         self.strict = strict
         self._warned: set[tuple[str, str]] = set()
 
@@ -64,9 +68,7 @@ class LatteCalculator(Calculator):
             model: see `latte_ase.load_model`.
             **options: device, dtype, skin, strict and ASE's own, as for the class.
         """
-        from latte_ase.pretrained import load_model
-
-        return cls(load_model(model), **options)
+        return cls(model, **options)
 
     @property
     def potential(self) -> Potential:
