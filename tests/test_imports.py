@@ -35,6 +35,11 @@ ORDER = """
     training.loop
     training.finetune
     training
+    testing.report testing.tolerances testing.samples testing.find
+    testing.subject
+    testing.derivatives testing.invariances testing.smoothness testing.contract
+    testing.suite
+    testing
     cli
 """
 LEVEL = {name: level for level, line in enumerate(ORDER.strip().splitlines()) for name in line.split()}

@@ -1,0 +1,197 @@
+"""The same structure written differently has the same energy, forces and stress."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+
+from latte_ase.testing.samples import sheared
+from latte_ase.testing.subject import Answer, Deviation, NotApplicable, Subject, largest
+
+FAR = 1000.0
+"""Angstrom: how far structures are moved and atoms are separated."""
+VACUUM = 60.0
+"""Angstrom of vacuum about a slab: more than any cutoff, and a cell that every list can search."""
+
+
+def rotation(subject: Subject) -> list[Deviation]:
+    """A random rotation of atoms and cell rotates forces and stress."""
+    matrix = _rotation(subject.rng)
+
+    def rotate(atoms):
+        atoms.set_cell(atoms.cell.array @ matrix.T)
+        atoms.positions = atoms.positions @ matrix.T
+
+    def turned(answer):
+        return _transformed(answer, matrix)
+
+    return _changed(subject, rotate, turned)
+
+
+def inversion(subject: Subject) -> list[Deviation]:
+    """Inverting all positions inverts the forces and keeps the stress."""
+
+    def invert(atoms):
+        # through the centre of the cell, so that atoms stay inside it
+        atoms.positions = atoms.cell.array.sum(axis=0) - atoms.positions
+
+    return _changed(subject, invert, lambda answer: _transformed(answer, -np.eye(3)))
+
+
+def permutation(subject: Subject) -> list[Deviation]:
+    """Another order of the atoms reorders the forces."""
+    found = []
+    for atoms in subject.everything:
+        order = subject.rng.permutation(len(atoms))
+        expected = subject.answer(atoms)
+        expected = expected._replace(forces=expected.forces[order])
+        found += subject.compare(subject.answer(atoms[order]), expected, _name(atoms))
+    return found
+
+
+def translation(subject: Subject) -> list[Deviation]:
+    """All atoms moved by 1000 Angstrom, out of the cell."""
+    direction = subject.rng.normal(size=3)
+
+    def move(atoms):
+        atoms.positions += FAR * direction / np.linalg.norm(direction)
+
+    return _changed(subject, move)
+
+
+def wrapping(subject: Subject) -> list[Deviation]:
+    """Atoms moved one by one by whole cell vectors."""
+    if not subject.crystals:
+        return []
+
+    def scatter(atoms):
+        atoms.positions += subject.rng.integers(-3, 4, (len(atoms), 3)) @ atoms.cell.array
+
+    return _changed(subject, scatter, structures=subject.crystals)
+
+
+def replication(subject: Subject) -> list[Deviation]:
+    """A doubled cell has the same energy per atom, forces and stress."""
+    return [d for atoms in subject.crystals for d in _supercell(subject, atoms, (2, 1, 1))]
+
+
+def small_cell(subject: Subject) -> list[Deviation]:
+    """A primitive cell, shorter than most cutoffs, against its 3x3x3 supercell."""
+    if not subject.samples.primitive:
+        raise NotApplicable("no structure has few enough atoms to be repeated 3x3x3")
+    return [d for atoms in subject.samples.primitive for d in _supercell(subject, atoms, (3, 3, 3))]
+
+
+def left_handed(subject: Subject) -> list[Deviation]:
+    """Two cell vectors exchanged: the same crystal in a left-handed cell."""
+
+    def exchange(atoms):
+        atoms.set_cell(atoms.cell.array[[1, 0, 2]])
+
+    skewed = tuple(sheared(atoms, subject.rng) for atoms in subject.crystals)
+    return _changed(subject, exchange, structures=skewed)
+
+
+def mixed_pbc(subject: Subject) -> list[Deviation]:
+    """A slab with pbc (True, True, False) against the same in a periodic cell with vacuum.
+
+    The third cell vector of the slab is shorter than the slab is thick plus any cutoff, and its
+    atoms are also moved along it by several lengths: neither may matter.
+    """
+    found = []
+    for crystal in subject.crystals:
+        expected = subject.answer(_in_vacuum(crystal), stress=False)
+        slab = crystal.copy()
+        slab.pbc = (True, True, False)
+        outside = slab.copy()
+        outside.positions += 5.0 * slab.cell.array[2]
+        found += subject.compare(subject.answer(slab), expected, f"{_name(crystal)} as a slab")
+        found += subject.compare(subject.answer(outside), expected, f"{_name(crystal)} as a slab outside its cell")
+    return found
+
+
+def zero_row(subject: Subject) -> list[Deviation]:
+    """A slab whose cell vector along the direction that is not periodic is zero."""
+    found = []
+    for crystal in subject.crystals:
+        expected = subject.answer(_in_vacuum(crystal), stress=False)
+        slab = crystal.copy()
+        slab.pbc = (True, True, False)
+        slab.set_cell(slab.cell.array * [[1.0], [1.0], [0.0]])
+        found += subject.compare(subject.answer(slab), expected, f"{_name(crystal)} as a slab")
+    return found
+
+
+def isolated_atom(subject: Subject) -> list[Deviation]:
+    """One atom alone: a finite energy and forces of shape (1, 3), zero."""
+    found = []
+    for symbol in subject.samples.symbols:
+        answer = subject.answer(Atoms(symbol))
+        finite = np.isfinite(answer.energy)
+        found.append(Deviation(0.0 if finite else np.nan, subject.tolerances.energy, "eV/atom", f"energy of {symbol}"))
+        right = answer.forces.shape == (1, 3)
+        where = f"forces of {symbol}" + ("" if right else f": shape {answer.forces.shape}, not (1, 3)")
+        value = largest(answer.forces) if right else np.nan
+        found.append(Deviation(value, subject.tolerances.forces, "eV/Å", where))
+    return found
+
+
+def distant_atoms(subject: Subject) -> list[Deviation]:
+    """Two atoms 1000 Angstrom apart have the energies of two single atoms and no forces."""
+    found = []
+    for first, second in subject.samples.pairs:
+        energy = subject.answer(Atoms(first)).energy + subject.answer(Atoms(second)).energy
+        pair = Atoms([first, second], [(0, 0, 0), FAR * np.array([0.6, 0.0, 0.8])])
+        found += subject.compare(subject.answer(pair), Answer(energy, np.zeros((2, 3))), f"{first} and {second}")
+    return found
+
+
+def _name(atoms):
+    return atoms.get_chemical_formula()
+
+
+def _changed(subject, change, transform=lambda answer: answer, *, structures=None):
+    """Deviations between a changed structure's answer and the transformed answer of the original."""
+    found = []
+    for atoms in subject.everything if structures is None else structures:
+        changed = atoms.copy()
+        change(changed)
+        found += subject.compare(subject.answer(changed), transform(subject.answer(atoms)), _name(atoms))
+    return found
+
+
+def _rotation(rng):
+    """A random rotation matrix."""
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    return q * np.linalg.det(q)
+
+
+def _transformed(answer, matrix):
+    """Forces and stress in the frame that the matrix turns to."""
+    if answer.stress is None:
+        stress = None
+    else:
+        stress = full_3x3_to_voigt_6_stress(matrix @ voigt_6_to_full_3x3_stress(answer.stress) @ matrix.T)
+    return answer._replace(forces=answer.forces @ matrix.T, stress=stress)
+
+
+def _supercell(subject, atoms, repetitions):
+    one = subject.answer(atoms)
+    expected = one._replace(forces=np.tile(one.forces, (int(np.prod(repetitions)), 1)))
+    # the energy of the expectation is per atom of the small cell
+    expected = expected._replace(energy=one.energy * np.prod(repetitions))
+    name = f"{_name(atoms)} {'x'.join(map(str, repetitions))}"
+    return subject.compare(subject.answer(atoms.repeat(repetitions)), expected, name)
+
+
+def _in_vacuum(crystal):
+    """The crystal as a slab in a periodic cell with vacuum normal to its first two cell vectors."""
+    atoms = crystal.copy()
+    normal = np.cross(atoms.cell.array[0], atoms.cell.array[1])
+    normal /= np.linalg.norm(normal)
+    heights = atoms.positions @ normal
+    atoms.set_cell([*atoms.cell.array[:2], (np.ptp(heights) + VACUUM) * normal])
+    atoms.positions += (0.5 * VACUUM - heights.min()) * normal
+    return atoms

@@ -1,0 +1,107 @@
+"""How far from exact a calculator may be, and why: one set for float64, one for float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Largest deviations that pass, and the steps that go with them.
+
+    The first three are for numbers that are equal on paper (a rotated structure, a second call).
+    `forces`, `forces_difference` hold for forces up to 1 eV/Angstrom and grow in proportion to the
+    largest force beyond, since rounding does; `stress` and `stress_difference` likewise with 0.1
+    eV/Angstrom^3.
+
+    Attributes:
+        energy: eV/atom.
+        forces: eV/Angstrom.
+        stress: eV/Angstrom^3.
+        step: Angstrom, of finite differences of the energy.
+        forces_difference: eV/Angstrom, forces against finite differences.
+        strain: step of finite differences over strain.
+        stress_difference: eV/Angstrom^3, stress against finite differences.
+        energy_jump: eV, in a scan of a dimer.
+        forces_jump: eV/Angstrom, likewise.
+        slope_jump: eV/Angstrom^2, of dF/dr, likewise.
+        drift: meV/atom/ps at constant energy.
+    """
+
+    energy: float
+    forces: float
+    stress: float
+    step: float
+    forces_difference: float
+    strain: float
+    stress_difference: float
+    energy_jump: float
+    forces_jump: float
+    slope_jump: float
+    drift: float
+
+
+# Rounding of an energy of 1e4 eV/atom is 2e-12; coordinates shifted by 1000 Angstrom are rounded to
+# 1e-13, times force constants of 100 eV/Angstrom^2.  The tolerances stand three orders above that
+# and far below anything that a simulation sees.
+# Five-point differences: truncation step^4/30 times the fifth derivative (1e6 eV/Angstrom^5 for the
+# stiffest bonds) is 5e-7 eV/Angstrom; rounding 1e-12 eV / step is 1e-9.  Of the strain: the same
+# displacements per atom, divided by a volume.
+# Jumps: 1e-6 eV is a hundred-thousandth of kT at room temperature; larger ones add up to a drift in
+# long runs.  Those of force and slope are a factor of ten above what a step of 5e-8 Angstrom leaves
+# of a third derivative of 1000 eV/Angstrom^3.
+# Drift: velocity Verlet keeps the energy to about (omega dt)^2 kT / 8 without a trend; over a tenth
+# of a picosecond that leaves some 0.1 meV/atom/ps of slope in the fit.
+FLOAT64 = Tolerances(
+    energy=1e-8,
+    forces=1e-7,
+    stress=1e-8,
+    step=2e-3,
+    forces_difference=1e-5,
+    strain=5e-4,
+    stress_difference=1e-6,
+    energy_jump=1e-6,
+    forces_jump=1e-5,
+    slope_jump=1e-3,
+    drift=1.0,
+)
+
+# float32 has 6e-8 of relative rounding.  Energies of a few eV per atom keep 1e-6 eV; total energies
+# of hundreds of eV per atom do so only if they are added in float64, which is asked for.  Forces are
+# sums of some hundred pair terms of tens of eV/Angstrom that cancel: 1e-5 to 1e-4.
+# Differences: 1e-5 eV of rounding over a step of 0.02 is 5e-4 eV/Angstrom, truncation (0.02^4/30
+# times 1e5) as much; ten times that passes.
+# Jumps are followed until rounding takes over; of the slope that is early.
+FLOAT32 = Tolerances(
+    energy=1e-5,
+    forces=1e-3,
+    stress=1e-4,
+    step=2e-2,
+    forces_difference=1e-2,
+    strain=5e-3,
+    stress_difference=1e-3,
+    energy_jump=1e-4,
+    forces_jump=1e-3,
+    slope_jump=0.5,
+    drift=1.0,
+)
+
+TOLERANCES = {"float64": FLOAT64, "float32": FLOAT32}
+"""By precision."""
+
+
+def precision_of(calc) -> str:
+    """The precision that a calculator states about itself, else "float64".
+
+    Read are the attributes `dtype` and `default_dtype`, and the same keys of `todict()`.
+    """
+    stated = [getattr(calc, name, None) for name in ("dtype", "default_dtype")]
+    try:
+        described = calc.todict()
+        stated += [described.get(name) for name in ("dtype", "default_dtype")]
+    except Exception:  # todict is somebody else's code, and optional
+        pass
+    for value in stated:
+        if value is not None and "32" in str(value):
+            return "float32"
+    return "float64"
