@@ -27,7 +27,8 @@ class LatteCalculator(Calculator):
 
     Conventions are ASE's: eV, Angstrom, stress = (1/V) dE/d(strain) in eV/Angstrom^3, positive
     under tension, Voigt order xx yy zz yz xz xy.  The atoms are never changed; charges and
-    magnetic moments are not read.
+    magnetic moments are not read.  Threads may share a calculator: every method gives the numbers of
+    the atoms it was given; `results` and `atoms` belong to whoever came last.
 
     Args:
         potential: the model, or whatever `latte_ase.load_model` takes, so that text alone can make a
@@ -146,7 +147,13 @@ class LatteCalculator(Calculator):
                 "get_hessian, get_sparse_hessian, get_descriptors. Take charges, dipoles and magnetic moments from "
                 "another calculator (ase.calculators.mixing)."
             )
-        return super().get_property(name, atoms, allow_calculation)
+        with self.engine.exclusive():  # between here and the results no other thread's atoms may come
+            return super().get_property(name, atoms, allow_calculation)
+
+    def calculate_properties(self, atoms, properties):
+        """As ASE's."""
+        with self.engine.exclusive():
+            return super().calculate_properties(atoms, properties)
 
     def get_hessian(self, atoms=None) -> np.ndarray:
         """Second derivatives of the energy with respect to positions, by automatic differentiation.

@@ -8,10 +8,12 @@ this engine, no JAX flag is changed for anybody else; E0 and the sum over atoms 
 from __future__ import annotations
 
 import copy
+import os
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +35,31 @@ PROBES = 8
 """Columns of a Hessian computed at once."""
 
 _traced = threading.local()
+_forked = False
+
+
+def _after_fork():
+    global _forked
+    running = getattr(sys.modules.get("jax._src.xla_bridge"), "_backends", True)
+    _forked = _forked or bool(running)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def refuse_fork():
+    """Raise where JAX would hang.
+
+    Raises:
+        RuntimeError: this process was forked from one in which JAX was running.
+    """
+    if _forked:
+        raise RuntimeError(
+            "This process was forked from one in which JAX was already running; the threads of JAX do not survive "
+            "that, and it would wait for them forever. Start processes with multiprocessing.get_context('spawn') or "
+            "'forkserver' (joblib's default does so too), and make a calculator in each."
+        )
 
 
 @dataclass
@@ -144,8 +171,17 @@ def find_device(device) -> Any:
         ) from error
 
 
+def _exclusive(method):
+    @wraps(method)
+    def alone(self, *arguments):
+        with self.exclusive():
+            return method(self, *arguments)
+
+    return alone
+
+
 class Engine:
-    """Evaluates one potential.
+    """Evaluates one potential.  Threads may share it: they take turns.
 
     Args:
         potential: what to evaluate.
@@ -159,6 +195,8 @@ class Engine:
             raise ValueError(f"dtype is {dtype!r}; allowed are 'float32' and 'float64'.")
         if not (np.isfinite(skin) and skin >= 0):
             raise ValueError(f"skin is {skin}; a length of 0 Angstrom or more is needed.")
+        refuse_fork()
+        self._lock = threading.RLock()
         self.potential, self.skin = potential, float(skin)
         self.dtype = np.dtype(str(dtype))
         self.device = find_device(device)
@@ -170,6 +208,13 @@ class Engine:
             weights = (potential.params, device_constants(potential))
             cast = jax.tree.map(lambda a: np.asarray(a, self.dtype), weights)
             self._params, self._constants = jax.device_put(cast, self.device)
+
+    @contextmanager
+    def exclusive(self):
+        """The engine for one thread; others wait.  Raises as `refuse_fork`."""
+        refuse_fork()  # first: a thread that is no more may hold the lock
+        with self._lock:
+            yield
 
     @contextmanager
     def _precision(self):
@@ -237,6 +282,7 @@ class Engine:
     def _total(self, atoms, energies):
         return energies + self.potential.reference_energies[self.potential.species(atoms.numbers)]
 
+    @_exclusive
     def _run(self, function, atoms, *per_atom):
         """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
         placed, displacements, deformation = self._place(atoms)
@@ -253,11 +299,12 @@ class Engine:
         self.stats.compilations += getattr(_traced, "count", 0) - before
         return placed, result
 
+    @_exclusive
     def _place(self, atoms):
         """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3)."""
         if len(atoms) == 0:
             raise ValueError("The structure has no atoms; at least one is needed.")
-        placed = self._placed  # a local name: another thread may replace the list meanwhile
+        placed = self._placed
         motion = None if placed is None else placed.verlet.motion(atoms)
         if placed is None or motion is None:
             self._placed = placed = self._build(atoms)
@@ -295,7 +342,12 @@ class Engine:
 
     def __copy__(self):
         twin = object.__new__(type(self))
-        twin.__dict__ |= self.__dict__ | {"stats": Stats(), "_placed": None, "_shapes": list(self._shapes)}
+        twin.__dict__ |= self.__dict__ | {
+            "stats": Stats(),
+            "_lock": threading.RLock(),
+            "_placed": None,
+            "_shapes": list(self._shapes),
+        }
         return twin
 
     def __getstate__(self):
