@@ -140,7 +140,9 @@ def finetune(
 def check(
     calculator: Annotated[str, typer.Argument(help="model (name, file, folder, hub address), or MODULE:CLASS")],
     json: Annotated[Path | None, typer.Option(help="where to write the report as JSON")] = None,
-    dtype: Annotated[str, typer.Option(help="float64 or float32: of a model, and of the tolerances")] = "float64",
+    dtype: Annotated[
+        str | None, typer.Option(help="float64 (default) or float32: of a model, and of the tolerances")
+    ] = None,
     elements: Annotated[str | None, typer.Option(help="such as Cu,Au; default: what the calculator knows")] = None,
     structures: Annotated[Path | None, typer.Option(help="structures to check on, any format of ase.io.read")] = None,
     only: Annotated[list[str] | None, typer.Option(help="a property; may be given several times")] = None,
@@ -160,7 +162,7 @@ def check(
     else:
         from latte_ase import LatteCalculator
 
-        calc = LatteCalculator.from_pretrained(calculator, dtype=dtype)
+        calc = LatteCalculator.from_pretrained(calculator, dtype=dtype or "float64")
     frames = None
     if structures is not None:
         if not structures.is_file():

@@ -370,6 +370,11 @@ class InventsZeros(Sound):
         return super().get_property(name, atoms, allow_calculation)
 
 
+class StressOfNothing(Changed):
+    def edit(self, results, atoms):
+        results.setdefault("stress", np.zeros(6))
+
+
 class AnyElement(Sound):
     def refuse(self, atoms):
         pass
@@ -412,6 +417,7 @@ BROKEN = {
     NoFreeEnergy: {"free energy"},
     WrongSiteEnergies: {"site energies"},
     InventsZeros: {"missing property"},
+    StressOfNothing: {"missing property"},
     AnyElement: {"unknown element"},
 }
 """What is wrong with a calculator, and the lines that must say so: these and no others."""
@@ -435,9 +441,15 @@ def test_a_sound_calculator_passes_every_line():
     assert report.elements == ("Cu", "Au")
 
 
+PHYSICS = list(PROPERTIES)[: list(PROPERTIES).index("NVE drift") + 1]
+LONG = ["smooth energy", "smooth forces", "smooth slope", "NVE drift"]
+
+
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_calculator_fails_for_its_own_reason_only(broken):
-    report = check_calculator(broken())
+    # bad manners with sound numbers: the long lines, three quarters of the time, have nothing to find
+    skipped = [] if BROKEN[broken] & set(PHYSICS) else LONG
+    report = check_calculator(broken(), only=[name for name in PROPERTIES if name not in skipped])
     assert failing(report) == BROKEN[broken], report
 
 
@@ -546,6 +558,12 @@ def test_wrong_questions_are_refused():
         check_calculator(Sound(), elements=["Xy"])
     with pytest.raises(ValueError, match=r"structures is empty"):
         check_calculator(Sound(), [])
+
+    class NoForces(Sound):
+        implemented_properties = ["energy"]  # noqa: RUF012
+
+    with pytest.raises(ValueError, match="NoForces has no forces among its implemented_properties"):
+        check_calculator(NoForces())
 
     class Nothing(Sound):
         allowed_atomic_numbers = None

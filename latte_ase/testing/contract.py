@@ -262,20 +262,23 @@ def site_energies(subject: Subject) -> list[Deviation]:
 
 
 def missing_property(subject: Subject) -> list[Deviation]:
-    """A property that cannot be had raises `PropertyNotImplementedError`."""
-    absent = [name for name in all_properties if not subject.implements(name)]
+    """A property that cannot be had, as the stress without a cell, raises `PropertyNotImplementedError`."""
+    absent = [(name, _first(subject)) for name in all_properties if not subject.implements(name)]
+    if subject.implements("stress"):
+        absent += [("stress", atoms) for atoms in subject.samples.clusters]
     if not absent:
         raise NotApplicable("the calculator says that it has every property of ASE")
     problems = []
-    for name in absent:
+    for name, atoms in absent:
+        what = f"{name} of {atoms.get_chemical_formula()}{'' if atoms.cell.rank else ' without a cell'}"
         try:
-            value = subject.calc.get_property(name, _first(subject))
-            problems.append(f"{name} is not implemented, yet gives {value!r:.40}")
+            value = subject.calc.get_property(name, atoms)
+            problems.append(f"{what} is {value!r:.40}")
         except PropertyNotImplementedError:
             pass
         except Exception as error:
-            problems.append(f"{name} raises {type(error).__name__}")
-    return violations(problems, f"{', '.join(absent)}")
+            problems.append(f"{what} raises {type(error).__name__}")
+    return violations(problems, ", ".join(dict.fromkeys(name for name, _ in absent)))
 
 
 def unknown_element(subject: Subject) -> list[Deviation]:

@@ -88,11 +88,17 @@ def check_calculator(
         progress: called with the name of each property before it is checked.
 
     Raises:
-        ValueError: an unknown precision or property, or no elements to be found.
+        ValueError: an unknown precision or property, no elements to be found, or a calculator without forces.
     """
     precision = precision_of(calc) if precision is None else precision
     if precision not in TOLERANCES:
         raise ValueError(f"precision is {precision!r}; allowed are {', '.join(map(repr, TOLERANCES))}.")
+    lacking = {"energy", "forces"} - set(getattr(calc, "implemented_properties", ("energy", "forces")))
+    if lacking:
+        raise ValueError(
+            f"{type(calc).__name__} has no {' and no '.join(sorted(lacking))} among its implemented_properties; the "
+            "checks need both."
+        )
     names = list(PROPERTIES) if only is None else list(only)
     strange = [name for name in names if name not in PROPERTIES]
     if strange:
