@@ -52,6 +52,19 @@ def test_a_model_gives_the_numbers_it_was_shipped_with(name, dtype):
         assert np.abs(entry["stress"]).max() > 100 * tolerance["stress"]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_both_precisions_agree(name):
+    reference = json.loads((models_folder() / name / "reference.json").read_text())
+    single, double = (LatteCalculator.from_pretrained(name, dtype=dtype) for dtype in ("float32", "float64"))
+    for entry in reference["structures"]:
+        atoms = Atoms(**entry["atoms"])
+        energies = [calc.get_property("energy", atoms) / len(atoms) for calc in (single, double)]
+        forces = [calc.get_property("forces", atoms) for calc in (single, double)]
+        assert abs(energies[0] - energies[1]) < 1e-5
+        assert np.abs(forces[0] - forces[1]).max() < 1e-4 * np.sqrt((forces[1] ** 2).mean())
+        assert (forces[0] != forces[1]).any()  # two precisions, not one
+
+
 @pytest.fixture(scope="module")
 def silicon_calculator():
     return LatteCalculator.from_pretrained("latte-si", dtype="float64")

@@ -3,7 +3,14 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.optimize import FIRE
+from ase.vibrations import Vibrations, VibrationsData
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
 
 from latte_ase import LatteCalculator
 
@@ -44,6 +51,43 @@ def test_silicon_is_elastically_stable(silicon):
     check, _, atoms = silicon
     c11, c12, c44 = check.elastic_constants(atoms)
     assert c11 > abs(c12) and c11 + 2 * c12 > 0 and c44 > 0
+
+
+def test_phonopy_finds_the_same_frequencies_by_displacements_and_from_the_hessian(silicon):
+    _, calculator, atoms = silicon
+    a = atoms.cell.lengths()[0]
+    unit = bulk("Si", a=a)
+    phonons = Phonopy(
+        PhonopyAtoms(unit.get_chemical_symbols(), cell=unit.cell, scaled_positions=unit.get_scaled_positions()),
+        supercell_matrix=np.diag([3, 3, 3]),
+    )
+    frequencies = []
+    phonons.generate_displacements(distance=0.005)
+    phonons.forces = [
+        calculator.get_property("forces", Atoms(s.symbols, cell=s.cell, positions=s.positions, pbc=True))
+        for s in phonons.supercells_with_displacements
+    ]
+    phonons.produce_force_constants()
+    points = [(0, 0, 0), (0.5, 0, 0.5), (0.5, 0.5, 0.5)]
+    phonons.run_qpoints(points)
+    frequencies.append(phonons.qpoints.frequencies)
+    s = phonons.supercell
+    atoms = Atoms(s.symbols, cell=s.cell, positions=s.positions, pbc=True)
+    n = len(atoms)
+    phonons.force_constants = calculator.get_hessian(atoms).reshape(n, 3, n, 3).transpose(0, 2, 1, 3)
+    phonons.run_qpoints(points)
+    np.testing.assert_allclose(phonons.qpoints.frequencies, frequencies[0], atol=0.01)  # THz
+
+
+def test_ase_finds_the_vibrations_that_the_hessian_has(tmp_path):
+    atoms = molecule("H2O")
+    atoms.calc = LatteCalculator.from_pretrained("latte-water", dtype="float64")
+    FIRE(atoms, logfile=None).run(fmax=1e-4, steps=300)
+    moved = Vibrations(atoms, name=str(tmp_path / "vib"), delta=0.002)
+    moved.run()
+    exact = VibrationsData.from_2d(atoms, atoms.calc.get_hessian(atoms)).get_frequencies()
+    assert (exact[-3:].real > 1000).all()
+    np.testing.assert_allclose(moved.get_frequencies()[-3:].real, exact[-3:].real, rtol=1e-3)
 
 
 @pytest.mark.slow
