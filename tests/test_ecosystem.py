@@ -88,6 +88,7 @@ def test_ase_run_on_the_command_line(silicon, tmp_path):
 
 def test_dispersion_is_added_with_a_sum_calculator(water, water_calculator):
     from dftd3.ase import DFTD3 as d3
+
     dispersion = d3(method="pbe", damping="d3bj")
     water.calc = SumCalculator([water_calculator, dispersion])
     total, forces, stress = water.get_potential_energy(), water.get_forces(), water.get_stress()

@@ -33,7 +33,7 @@ def frame(seed):
 def test_python_blocks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write("my_frames.extxyz", [frame(seed) for seed in range(5)])
-    example, finetuning, precision, stats = blocks("python")
+    example, domain, beyond, finetuning, precision, stats = blocks("python")
     names: dict = {}
 
     assert len([line for line in example.splitlines() if line.strip()]) == 5
@@ -45,6 +45,13 @@ def test_python_blocks(tmp_path, monkeypatch, capsys):
     stress = atoms.get_stress()
     assert stress.shape == (6,)
     assert np.abs(stress).max() < 0.05
+
+    exec(domain, names)
+    exec(beyond, names)
+    n = len(atoms)
+    assert names["hessian"].shape == names["sparse"].shape == (3 * n, 3 * n)
+    assert len(names["features"]) == n
+    np.testing.assert_allclose(names["sparse"].toarray(), names["hessian"])
 
     exec(finetuning, names)
     result = names["result"]
