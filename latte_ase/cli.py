@@ -185,6 +185,15 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@_plain_errors
+def run(context: typer.Context):
+    """ASE's own command `ase run`, with this calculator: latte-ase run si.xyz -p potential=latte-si -f 0.01"""
+    from latte_ase import ase_plugin
+
+    ase_plugin.run(context.args)
+
+
 def _report_best(history):
     best = min(history, key=lambda row: row["loss"])
     print(

@@ -24,9 +24,9 @@ ORDER = """
     potential
     derivatives
     engine
-    calculator
     model_io dataset
     pretrained
+    calculator ase_plugin
     evaluation
     plots
     training.config training.progress training.checkpoint
