@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import os
 import pickle
@@ -218,17 +219,42 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file(potential, file, monkeypatch, step):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EACCES, None])
+def test_a_failed_write_leaves_the_old_file_and_says_so(potential, file, monkeypatch, step, number):
     before = file.read_bytes()
 
     def fail(*_):
-        raise OSError("disk full")
+        raise OSError("no disk") if number is None else OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="disk full"):
+    why = "no disk" if number is None else os.strerror(number)
+    message = (
+        rf"{file} \([\d.e-]+ MiB\) could not be written: {why}; the file that was there is unchanged\. Free space on that "
+        r"disk, or look at its quota and permissions, and run again\.$"
+    )
+    with pytest.raises(OSError, match=message) as caught:
         replace(potential, reference_energies=np.zeros(2)).save(file)
+    assert caught.value.errno == number
+    assert type(caught.value) is (PermissionError if number == errno.EACCES else OSError)
     assert file.read_bytes() == before
     assert os.listdir(file.parent) == [file.name]
+
+
+def test_a_first_write_that_fails_leaves_nothing(potential, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"could not be written: (Not a directory|File exists); nothing is left of it\."):
+        potential.save(tmp_path / "file" / "model.safetensors")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(tmp_path):
+    path = tmp_path / "model[1].safetensors"
+    others = [path.name, f".{path.name}", f".{path.name}.bak", f".other.{'0' * 32}", "model.safetensors"]
+    for name in [*others, f".{path.name}.{'0' * 32}", f".{path.name}.{'f' * 32}"]:
+        (tmp_path / name).write_text("")
+    model_io.remove_leftovers(path)
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+    model_io.remove_leftovers(tmp_path / "nowhere" / "a")
 
 
 def test_others_may_read_a_model_file_as_any_other_file(file, tmp_path):

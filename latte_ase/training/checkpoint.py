@@ -8,17 +8,18 @@ from typing import Any
 
 import jax
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from latte_ase.model_io import write_atomically
 
 
 def save(path, tree, facts: dict[str, Any]) -> None:
-    """Write a pytree of arrays and JSON facts in one atomic step."""
+    """Write a pytree of arrays and JSON facts in one atomic step; raises as `write_atomically`."""
     leaves = jax.tree.leaves(tree)
     arrays = {f"{k:06d}": np.asarray(leaf, order="C") for k, leaf in enumerate(leaves)}
-    write_atomically(Path(path), to_bytes(arrays, {"facts": json.dumps(facts)}))
+    advice = "Training then goes on from the last checkpoint with resume=True (latte-ase train --resume)."
+    write_atomically(Path(path), to_bytes(arrays, {"facts": json.dumps(facts)}), advice=advice)
 
 
 def load(path, like) -> tuple[Any, dict[str, Any]]:
@@ -28,11 +29,17 @@ def load(path, like) -> tuple[Any, dict[str, Any]]:
         The pytree and the facts.
 
     Raises:
-        ValueError: the checkpoint belongs to another configuration.
+        ValueError: the file is damaged, or belongs to another configuration.
     """
-    with safe_open(path, framework="numpy") as file:
-        arrays = [file.get_tensor(name) for name in sorted(file.keys())]
-        facts = json.loads(file.metadata()["facts"])
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = [file.get_tensor(name) for name in sorted(file.keys())]
+            facts = json.loads(file.metadata()["facts"])
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a complete checkpoint ({error!s:.400}). Checkpoints are written in one step, so something "
+            "changed it afterwards: copy it again, or train without resume."
+        ) from error
     leaves, structure = jax.tree.flatten(like)
     if [a.shape for a in arrays] != [np.shape(leaf) for leaf in leaves]:
         raise ValueError(

@@ -18,14 +18,17 @@ from ase import Atoms
 from latte_ase import dataset, derivatives
 from latte_ase.dataset import Frame
 from latte_ase.descriptors import DESCRIPTORS
-from latte_ase.model_io import write_atomically
+from latte_ase.engine import refuse_fork
+from latte_ase.model_io import remove_leftovers, write_atomically
 from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
+from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint
 from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.loss import Errors, errors, loss
 from latte_ase.training.step import State, make_step, optimiser
 
 DTYPE = np.float32
+CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 
 # compiled once per architecture and shape, whatever the number of trainings
 _errors = jax.jit(errors, static_argnums=0)
@@ -228,16 +231,24 @@ def fit(
 
     Raises:
         FloatingPointError: the loss is no longer a number.
+        OSError: the disk is full; says how to go on.
+        RuntimeError: the process was forked from one that used JAX.
     """
+    refuse_fork()
     train, valid = (Batches(f, potential.reference_energies, training.batch_size) for f in (train_frames, valid_frames))
     transformation = optimiser(training, training.epochs * len(train), trainable)
     params = _cast(potential.params)
     state = State(params, params, transformation.init(params), np.zeros((), np.int32))
     best: dict[str, Any] = {"loss": np.inf, "epoch": 0}
     best_params, history = params, []
+    if folder is not None:  # a killed run may have left half a file
+        for name in (CHECKPOINT, METRICS, FILE):
+            remove_leftovers(folder / name)
     if resume:
-        (state, best_params), facts = checkpoint.load(_checkpoint(folder), (state, best_params))
+        assert folder is not None, "a folder is needed to resume"
+        (state, best_params), facts = checkpoint.load(folder / CHECKPOINT, (state, best_params))
         history, best = facts["history"], facts["best"]
+        write_metrics(folder / METRICS, history)  # a kill between the two files left it a row behind
     step = make_step(potential.architecture, transformation, training)
     constants = _cast(device_constants(potential))
     weights = (training.energy_weight, training.force_weight, training.stress_weight)
@@ -264,17 +275,12 @@ def fit(
         if row["loss"] < best["loss"]:
             best, best_params = {"loss": row["loss"], "epoch": epoch}, state.average
         if folder is not None:
-            checkpoint.save(_checkpoint(folder), (state, best_params), {"history": history, "best": best})
-            write_metrics(folder / "metrics.csv", history)
+            checkpoint.save(folder / CHECKPOINT, (state, best_params), {"history": history, "best": best})
+            write_metrics(folder / METRICS, history)
         if report is not None:
             report(row, training.epochs)
     trained = replace(potential, params=jax.tree.map(np.asarray, best_params))
     return Result(trained, history)
-
-
-def _checkpoint(folder: Path | None) -> Path:
-    assert folder is not None, "a folder is needed to resume"
-    return Path(folder) / "checkpoint.safetensors"
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
@@ -300,10 +306,12 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
 
     Raises:
         FileNotFoundError, ValueError: bad configuration or data; nothing has been trained yet.
+        OSError, RuntimeError: as `fit`.
     """
+    refuse_fork()
     config = load_config(config)
     folder = Path(out) if out is not None else Path(config.model.name)
-    if resume and not _checkpoint(folder).is_file():
+    if resume and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
     frames = dataset.read_frames(config.path(config.data.train))
     if config.data.valid:
@@ -325,5 +333,5 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     best = min(result.history, key=lambda row: row["loss"])
     metadata = {**result.potential.metadata, "metrics": best, "frames": [len(frames), len(held)]}
     trained = replace(result.potential, metadata=metadata)
-    path = trained.save(folder / "model.safetensors")
+    path = trained.save(folder / FILE)
     return Result(trained, result.history, path)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import jax
 import numpy as np
 import optax
 import pytest
+from safetensors.numpy import save_file
 
 from latte_ase.training import checkpoint
 from latte_ase.training.step import State
@@ -42,3 +46,37 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path, other):
     checkpoint.save(tmp_path / "c", state(), {})
     with pytest.raises(ValueError, match=r"arrays of other shapes than this configuration makes\. Resume with the"):
         checkpoint.load(tmp_path / "c", other)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_damaged_checkpoint_is_refused(tmp_path, share):
+    checkpoint.save(tmp_path / "c", state(), {})
+    content = (tmp_path / "c").read_bytes()
+    (tmp_path / "c").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(
+        ValueError, match=r"c is not a complete checkpoint \(.*copy it again, or train without resume\."
+    ):
+        checkpoint.load(tmp_path / "c", state())
+
+
+@pytest.mark.parametrize("metadata", [None, {"latte_ase": "{}"}, {"facts": "{"}])
+def test_another_safetensors_file_is_no_checkpoint(tmp_path, metadata):
+    save_file({"000000": np.zeros(3)}, tmp_path / "c", metadata)
+    with pytest.raises(ValueError, match="is not a complete checkpoint"):
+        checkpoint.load(tmp_path / "c", [np.zeros(3)])
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_says_how_to_go_on(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "c", state(), {"epoch": 1})
+
+    def fail(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(
+            OSError, match=r"No space left .* unchanged\. Free space.* last checkpoint with resume=True"
+        ):
+            checkpoint.save(tmp_path / "c", state(), {"epoch": 2})
+    assert checkpoint.load(tmp_path / "c", state())[1] == {"epoch": 1}
+    assert os.listdir(tmp_path) == ["c"]
