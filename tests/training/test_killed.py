@@ -198,7 +198,7 @@ def finish(process):
     return [int(line) for line in out.split()]
 
 
-@pytest.mark.slow  # MEASURED
+@pytest.mark.slow  # 930 s on two cores with five other jobs
 @pytest.mark.timeout(1800)
 def test_a_run_killed_30_times_ends_as_one_that_was_not(recipe, start, tmp_path):
     config, rng = recipe(1500), np.random.default_rng(0)
@@ -240,7 +240,7 @@ def narrow(request, tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.slow  # MEASURED
+@pytest.mark.slow  # 160 s each, likewise
 def test_a_really_full_disk(recipe, start, narrow, tmp_path):
     """The checkpoint grows with its history until it no longer fits."""
     config, (folder, options, make_room) = recipe(300), narrow
