@@ -18,7 +18,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.io import write
-from ase.stress import full_3x3_to_voigt_6_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -348,6 +348,14 @@ class LongStress(Changed):
             results["stress"] = results["stress"].astype(np.longdouble)
 
 
+class SquareStress(Changed):
+    """Right numbers in nine components, which `Atoms.get_stress` takes and `Atoms.get_properties` does not."""
+
+    def edit(self, results, atoms):
+        if "stress" in results:
+            results["stress"] = voigt_6_to_full_3x3_stress(results["stress"])
+
+
 class HandsOutItsOwn(Sound):
     def get_property(self, name, atoms=None, allow_calculation=True):
         super().get_property(name, atoms, allow_calculation)
@@ -413,6 +421,7 @@ BROKEN = {
     ScalarArray: {"energy type", "result names"},  # ASE's own get_properties refuses it, too
     LongForces: {"forces type"},
     LongStress: {"stress type"},
+    SquareStress: {"stress type", "result names"},  # and no line of physics
     HandsOutItsOwn: {"no aliasing"},
     NoFreeEnergy: {"free energy"},
     WrongSiteEnergies: {"site energies"},
@@ -523,6 +532,15 @@ def test_a_calculator_that_raises_fails_with_what_it_said():
     report = check_calculator(Raises(), elements=["Cu"], only=["rotation", "forces"])
     assert failing(report) == {"rotation", "forces"}
     assert report["rotation"].detail == "raised RuntimeError: no licence server"
+
+
+def test_a_detail_stays_one_line():
+    class SquareOfNothing(Changed):
+        def edit(self, results, atoms):
+            results.setdefault("stress", np.full((3, 3), np.nan))
+
+    check = check_calculator(SquareOfNothing(), only=["missing property"])["missing property"]
+    assert check.detail == "stress of Au2Cu2 without a cell is array([[nan, nan, nan], [nan, nan, nan],"
 
 
 def test_a_value_that_is_not_a_number_fails():

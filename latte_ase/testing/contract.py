@@ -12,7 +12,7 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_properti
 from ase.outputs import all_outputs
 
 from latte_ase.testing.samples import declared_elements, displaced
-from latte_ase.testing.subject import Deviation, NotApplicable, Subject, violations
+from latte_ase.testing.subject import Deviation, NotApplicable, Subject, violations, voigt
 
 THREADS = 4
 ROUNDS = 3
@@ -35,7 +35,7 @@ def order_of_calls(subject: Subject) -> list[Deviation]:
         subject.answer(other)
         values = {name: subject.calc.get_property(name, atoms) for name in names_in_order}
         answer = expected._replace(energy=float(values["energy"]), forces=values["forces"])
-        answer = answer._replace(stress=values.get("stress"))
+        answer = answer._replace(stress=voigt(values["stress"]) if "stress" in values else None)
         found += subject.compare(answer, expected, f"{', '.join(names_in_order)} asked in this order")
     return found
 
@@ -273,7 +273,7 @@ def missing_property(subject: Subject) -> list[Deviation]:
         what = f"{name} of {atoms.get_chemical_formula()}{'' if atoms.cell.rank else ' without a cell'}"
         try:
             value = subject.calc.get_property(name, atoms)
-            problems.append(f"{what} is {value!r:.40}")
+            problems.append(f"{what} is {' '.join(repr(value).split()):.40}")
         except PropertyNotImplementedError:
             pass
         except Exception as error:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.testing.samples import Samples
 from latte_ase.testing.tolerances import Tolerances
@@ -100,7 +101,7 @@ class Subject:
         if stress is None:
             stress = bool(atoms.pbc.all()) and self.implements("stress")
         # the largest question first: the others are then answered from the cache
-        found = np.asarray(calc.get_property("stress", atoms), float) if stress else None
+        found = voigt(calc.get_property("stress", atoms)) if stress else None
         forces = np.asarray(calc.get_property("forces", atoms), float)
         return Answer(float(calc.get_property("energy", atoms)), forces, found)
 
@@ -128,6 +129,12 @@ class Subject:
             return []
         tolerance = self.tolerances.stress * scale(expected.stress, 0.1)
         return [Deviation(largest(found.stress - expected.stress), tolerance, "eV/Å³", f"stress of {where}")]
+
+
+def voigt(stress) -> np.ndarray:
+    """A stress as six components; one of shape (3, 3) is converted, as `Atoms.get_stress` does."""
+    stress = np.asarray(stress, float)
+    return full_3x3_to_voigt_6_stress(stress) if stress.shape == (3, 3) else stress
 
 
 def largest(array) -> float:
