@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-fast test-slow test-gpu tutorials clean
+.PHONY: help demo test check test-fast test-ase test-slow test-gpu tutorials clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ check: $(VENV)/.dev  ## linters and types
 
 test-fast: $(VENV)/.dev  ## fast tests only
 	$(BIN)/python -m pytest -n 2
+
+test-ase: $(VENV)/.dev  ## ASE's own tests, with this calculator wherever they say EMT
+	$(BIN)/python tests/ase_suite/run.py
 
 test-slow: $(VENV)/.dev  ## tests that take minutes
 	$(BIN)/python -m pytest -m slow

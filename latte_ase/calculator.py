@@ -43,7 +43,6 @@ class LatteCalculator(Calculator):
 
     implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
     ignored_changes: ClassVar = {"initial_charges", "initial_magmoms"}
-    name = "latte"
     nolabel = True
 
     def __init__(
@@ -185,6 +184,9 @@ class LatteCalculator(Calculator):
         if atoms is None and self.atoms is None:
             raise ValueError("No structure was given and none was calculated before. Pass the atoms.")
         return self.atoms if atoms is None else atoms
+
+    def _get_name(self) -> str:
+        return "latte"  # in databases and trajectories
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
         """What identifies this calculator in a database or trajectory."""

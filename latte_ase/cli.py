@@ -24,7 +24,7 @@ def _plain_errors(command):
     def wrapped(*args, **kwargs):
         try:
             return command(*args, **kwargs)
-        except (ValueError, FileNotFoundError, ImportError, FloatingPointError) as error:
+        except (ValueError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
             print(f"latte-ase: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
 
