@@ -110,16 +110,14 @@ class LatteCalculator(Calculator):
             self.results["stresses"] = _voigt(self.engine.atomic_virials(atoms)) / volume
         if wanted <= {"stresses"}:
             return
-        if wanted <= ENERGIES:
-            energies = self.engine.energies(atoms)
-        else:
-            output = self.engine.evaluate(atoms)
-            energies = output.energies
+        output = None if wanted <= ENERGIES else self.engine.evaluate(atoms)
+        energies = self.engine.energies(atoms) if output is None else output.energies
+        total = float(energies.sum())
+        self.results |= {"energy": total, "free_energy": total, "energies": energies}
+        if output is not None:
             self.results["forces"] = output.forces
             if volume > 0:
                 self.results["stress"] = _voigt(output.virial) / volume
-        total = float(energies.sum())
-        self.results |= {"energy": total, "free_energy": total, "energies": energies}
 
     def _watch(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or raise."""
