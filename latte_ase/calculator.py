@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine, Stats
@@ -94,6 +95,8 @@ class LatteCalculator(Calculator):
             PropertyNotImplementedError: stress of a structure without a volume.
         """
         super().calculate(atoms, properties, system_changes)
+        if system_changes:
+            self.results = {}  # before anything can raise: old numbers must not pass for the new atoms'
         atoms = self.atoms
         assert atoms is not None
         volume = abs(np.linalg.det(atoms.cell.array))
@@ -103,11 +106,9 @@ class LatteCalculator(Calculator):
                 "(atoms.set_cell or atoms.center(vacuum=...))."
             )
         self._watch(atoms)
-        if system_changes:
-            self.results = {}
         wanted = set(properties)
         if "stresses" in wanted:
-            self.results["stresses"] = _voigt(self.engine.atomic_virials(atoms)) / volume
+            self.results["stresses"] = full_3x3_to_voigt_6_stress(self.engine.atomic_virials(atoms)) / volume
         if wanted <= {"stresses"}:
             return
         output = None if wanted <= ENERGIES else self.engine.evaluate(atoms)
@@ -117,7 +118,7 @@ class LatteCalculator(Calculator):
         if output is not None:
             self.results["forces"] = output.forces
             if volume > 0:
-                self.results["stress"] = _voigt(output.virial) / volume
+                self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
 
     def _watch(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or raise."""
@@ -193,9 +194,3 @@ class LatteCalculator(Calculator):
             "dtype": self.engine.dtype.name,
             "skin": self.engine.skin,
         }
-
-
-def _voigt(virial):
-    """(..., 3, 3) to (..., 6) xx yy zz yz xz xy, of the symmetric part."""
-    symmetric = 0.5 * (virial + np.swapaxes(virial, -1, -2))
-    return symmetric[..., [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]

@@ -445,6 +445,16 @@ def test_bad_input_is_refused_with_advice(shared, atoms, message):
     assert np.isfinite(shared.get_property("energy", good))
 
 
+def test_a_failed_calculation_leaves_no_old_numbers_behind(shared):
+    shared.calculate(crystal(), ["forces"])
+    bad = _nan()
+    with pytest.raises(ValueError, match="must be finite"):
+        shared.calculate(bad, ["forces"])
+    assert shared.results == {}
+    with pytest.raises(ValueError, match="must be finite"):
+        shared.get_property("forces", bad)
+
+
 def test_wrong_arguments_are_refused(potential):
     with pytest.raises(ValueError, match="allowed are 'float32' and 'float64'"):
         LatteCalculator(potential, dtype="float16")
