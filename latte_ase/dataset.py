@@ -135,30 +135,54 @@ def _prepare_one(potential, atoms) -> Frame:
     )
 
 
-def batch_shape(frames: Sequence[Frame], size: int) -> Shape:
-    """A bucket that holds any batch of `size` of these frames."""
+def batch_shapes(frames: Sequence[Frame], size: int) -> tuple[Shape, ...]:
+    """Buckets for batches of `size` of these frames, smallest first; the last holds any batch.
+
+    Where frames are alike there is one.  Where they are not, the worst batch (the largest frames,
+    with the densest among them) can need a hundred times the places of a usual one: the first
+    bucket then holds nine of ten random batches, and each further one has at least four times the
+    places.  They depend on the frames alone, so a resumed training sees the same ones.
+    """
     n_species = 1 + max(int(f.species.max()) for f in frames)
     counts = np.array([np.bincount(f.species, minlength=n_species) for f in frames])
     block = choose_block(size * counts.mean(axis=0).astype(int))
-    most = np.sort(counts, axis=0)[-size:].sum(axis=0)
     needs = [lay_out(f.species, f.pairs, block).need.neighbours for f in frames]
     groups = max(len(n) for n in needs)
-    neighbours = [max((n[q] if q < len(n) else 0) for n in needs) for q in range(groups)]
-    return Shape(int((-(-most // block)).sum()), block, tuple(capacity(max(n, 1)) for n in neighbours))
+    neighbours = np.array([n + (0,) * (groups - len(n)) for n in needs])
+
+    def shape(need) -> Shape:
+        blocks, *widths = (int(x) for x in need)
+        return Shape(blocks, block, tuple(capacity(max(n, 1)) for n in widths))
+
+    def blocks_of(atoms):
+        return (-(-atoms // block)).sum(axis=-1)
+
+    worst = np.array([blocks_of(np.sort(counts, axis=0)[-size:].sum(axis=0)), *neighbours.max(axis=0)])
+    draws = np.random.default_rng(0).integers(len(frames), size=(200, size))
+    usual = np.column_stack([blocks_of(counts[draws].sum(axis=1)), neighbours[draws].max(axis=1)])
+    usual = np.ceil(np.quantile(usual, 0.9, axis=0))
+    largest = shape(worst)
+    shapes = []
+    while 2 * (bucket := shape(np.minimum(usual, worst))).places < largest.places:
+        if not shapes or bucket.places >= 4 * shapes[-1].places:
+            shapes.append(bucket)
+        usual = 2 * usual
+    return (*shapes, largest)
 
 
-def make_batch(frames: Sequence[Frame], reference_energies, shape: Shape, size: int, dtype) -> Batch:
+def make_batch(frames: Sequence[Frame], reference_energies, shapes: Sequence[Shape], size: int, dtype) -> Batch:
     """Pack frames into one batch of `size` structures; missing ones are padding.
 
     Args:
         frames: at most `size`.
         reference_energies: (species,) E0 in eV, subtracted from the labels in float64.
-        shape: from `batch_shape`.
+        shapes: from `batch_shapes`; the first that holds these frames is taken.
         size: number of structures of the batch.
         dtype: of the arrays.
     """
     pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
-    layout = lay_out(np.concatenate([f.species for f in frames]), pairs, shape.block)
+    layout = lay_out(np.concatenate([f.species for f in frames]), pairs, shapes[0].block)
+    shape = next(s for s in shapes if s.holds(layout.need))
     graph = fill(layout, pairs, structure, shape, dtype)
     places = shape.blocks * shape.block
     energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)

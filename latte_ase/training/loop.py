@@ -78,12 +78,12 @@ def add(a: Errors | None, b: Errors) -> Errors:
 
 
 class Batches:
-    """Batches of a set of frames, all of one shape, made one ahead in a thread."""
+    """Batches of a set of frames, of one or a few shapes, made one ahead in a thread."""
 
     def __init__(self, frames: Sequence[Frame], reference_energies, size: int):
         self.frames, self.reference_energies = frames, reference_energies
         self.size = min(size, len(frames))
-        self.shape = dataset.batch_shape(frames, self.size)
+        self.shapes = dataset.batch_shapes(frames, self.size)
 
     def __len__(self):
         return -(-len(self.frames) // self.size)
@@ -101,7 +101,7 @@ class Batches:
 
     def _make(self, part):
         chosen = [self.frames[k] for k in part]
-        return dataset.make_batch(chosen, self.reference_energies, self.shape, self.size, DTYPE)
+        return dataset.make_batch(chosen, self.reference_energies, self.shapes, self.size, DTYPE)
 
 
 def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
@@ -165,7 +165,7 @@ def reference_energies(config: Config, potential: Potential, frames: Sequence[Fr
 def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 64) -> Potential:
     """The potential with feature scales, energy scale and repulsion ranges of these frames."""
     species = len(potential.elements)
-    chosen = [frames[k] for k in np.linspace(0, len(frames) - 1, min(sample, len(frames))).astype(int)]
+    chosen = [frames[k] for k in _sample(frames, species, sample)]
     batches = Batches(chosen, potential.reference_energies, 4)
     rows, kinds = [], []
     constants = _cast(device_constants(potential))
@@ -186,6 +186,20 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         "repulsion_range": dataset.shortest_distances(frames, species),
     }
     return replace(potential, constants=constants)
+
+
+def _sample(frames, n_species: int, size: int) -> list[int]:
+    """Indices of about `size` frames, evenly spaced, with several of every species that there is."""
+
+    def spaced(indices, count):
+        return [indices[k] for k in np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)]
+
+    chosen = set(spaced(range(len(frames)), size))
+    contains = dataset.compositions(frames, n_species) > 0
+    for s in range(n_species):
+        if contains[sorted(chosen), s].sum() < size // 8:
+            chosen.update(int(k) for k in spaced(np.flatnonzero(contains[:, s]), size // 8))
+    return sorted(chosen)
 
 
 def _cast(tree):

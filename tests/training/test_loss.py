@@ -53,9 +53,9 @@ def cluster():
 def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
     frames = [labelled(alloy(), first, 1), labelled(cluster(), second, 2)]
     prepared = dataset.prepare(potential, frames)
-    need = dataset.batch_shape(prepared, 3)
+    shapes = dataset.batch_shapes(prepared, 3)
     with jax.enable_x64(True):
-        batch = dataset.make_batch(prepared, potential.reference_energies, need, 3, np.float64)  # room for a third
+        batch = dataset.make_batch(prepared, potential.reference_energies, shapes, 3, np.float64)  # room for a third
         cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
         sums = _errors(potential.architecture, *cast, batch)
         total = float(loss(sums, (10.0, 1.0, 5.0)))

@@ -52,7 +52,7 @@ def frames():
 def steps(potential):
     """The start, and the state and error sums after a step in two paddings."""
     prepared = dataset.prepare(potential, frames())
-    tight = dataset.batch_shape(prepared, 2)
+    (tight,) = dataset.batch_shapes(prepared, 2)
     roomy = Shape(tight.blocks + 2, tight.block, tuple(n + 5 for n in tight.neighbours))
     with jax.enable_x64(True):
         cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
@@ -62,7 +62,7 @@ def steps(potential):
         start = State(params, params, jax.jit(transformation.init)(params), np.zeros((), np.int32))
         ends = []
         for shape, size in ((tight, 2), (roomy, 4)):
-            batch = dataset.make_batch(prepared, potential.reference_energies, shape, size, np.float64)
+            batch = dataset.make_batch(prepared, potential.reference_energies, (shape,), size, np.float64)
             ends.append(jax.device_get(step(start, constants, batch)))
     return start, *ends
 
