@@ -19,12 +19,13 @@ differentiated again, which training on forces needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import combinations_with_replacement
+from operator import mul
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from latte_ase.radial import Radial
@@ -45,58 +46,51 @@ def components(rank: int) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def monomials(unit, rank: int):
-    """Packed rhat^(x)rank: (..., k, 3) -> (..., components, k)."""
-    if rank == 0:
-        return jnp.ones_like(unit[..., 0])[..., None, :]
-    x = [unit[..., axis] for axis in range(3)]
-    return jnp.stack(
-        [_product([x[axis] for axis in range(3) for _ in range(exponents[axis])]) for exponents in components(rank)],
-        axis=-2,
-    )
+def monomials(unit: Sequence, rank: int) -> list:
+    """The packed components of rhat^(x)rank, from the three arrays x, y, z of unit vectors."""
+    return [_power(unit, exponents) for exponents in components(rank)]
 
 
-def _product(factors):
-    result = factors[0]
-    for factor in factors[1:]:
-        result = result * factor
-    return result
+def _power(unit, exponents):
+    factors = [unit[axis] for axis in range(3) for _ in range(exponents[axis])]
+    return reduce(mul, factors) if factors else jnp.ones_like(unit[0])
 
 
-def _slope_along_unit(lower, cotangent, rank: int):
+def _slope_along_unit(unit, cotangent, rank: int) -> list:
     """SUM_c G[c] dT_c/drhat, from the monomials one rank lower.
 
     d/dx x^a y^b z^d = a x^(a-1) y^b z^d: component c of rank p feeds the component with one x less
     of rank p - 1, with factor a.
 
     Args:
-        lower: (..., components(rank - 1), k).
+        unit: x, y, z, each (..., k).
         cotangent: (..., components(rank), k), G.
+        rank: at least 1.
 
     Returns:
-        (..., k, 3).
+        Three arrays (..., k).
     """
-    position = {exponents: c for c, exponents in enumerate(components(rank - 1))}
-    sums = [0.0, 0.0, 0.0]
+    lower = dict(zip(components(rank - 1), monomials(unit, rank - 1), strict=True))
+    sums: list[Any] = [0.0, 0.0, 0.0]
     for c, exponents in enumerate(components(rank)):
         for axis in range(3):
             if exponents[axis]:
                 less = tuple(e - (a == axis) for a, e in enumerate(exponents))
-                sums[axis] += exponents[axis] * cotangent[..., c, :] * lower[..., position[less], :]
-    return jnp.stack(sums, axis=-1)
+                sums[axis] += exponents[axis] * cotangent[..., c, :] * lower[less]
+    return sums
 
 
 def _polar(edges):
-    """Distances (..., k) and unit vectors (..., k, 3)."""
-    squared = jnp.sum(edges * edges, axis=-1)
-    r = jnp.sqrt(jnp.maximum(squared, NEAREST**2))
-    return r, edges / r[..., None]
+    """Distances (..., k) and the unit vectors' x, y, z, each (..., k)."""
+    x, y, z = (edges[..., axis] for axis in range(3))
+    r = jnp.sqrt(jnp.maximum(x * x + y * y + z * z, NEAREST**2))
+    return r, (x / r, y / r, z / r)
 
 
 def _cartesian(r, unit, along_r, along_unit):
-    """Gradient with respect to D from those with respect to r (..., k) and rhat (..., k, 3)."""
-    tangential = along_unit - unit * jnp.sum(unit * along_unit, axis=-1, keepdims=True)
-    return unit * along_r[..., None] + tangential / r[..., None]
+    """Gradient with respect to D (..., k, 3) from those with respect to r (..., k) and rhat."""
+    radial = along_r - sum(u * a for u, a in zip(unit, along_unit, strict=True)) / r
+    return jnp.stack([u * radial + a / r for u, a in zip(unit, along_unit, strict=True)], axis=-1)
 
 
 def _dot(subscripts, a, b):
@@ -137,14 +131,20 @@ def moments(radial: Radial, columns: tuple[int, ...], edges, weights, radial_par
 def _group_moments(radial, columns, group, radial_params):
     r, unit = _polar(group)
     return [
-        (part, _dot("bck,bku->bcu", monomials(unit, rank), radial.value(r[..., None], *_cut(radial_params, part))))
+        (part, _sums(monomials(unit, rank), radial.value(r[..., None, :], *_cut(radial_params, part))))
         for rank, part in _ranks(columns)
     ]
 
 
+def _sums(tensor, g):
+    """SUM_k T_c g_u, (..., components, columns)."""
+    # The neighbours stand last in both factors: measured the fastest of five layouts on a CPU.
+    return _dot("bck,buk->bcu", jnp.stack(tensor, axis=-2), g)
+
+
 def _cut(params, part):
-    """The parameters of some columns.  Cutting them, not the arrays over pairs, saves copies."""
-    return tuple(p[part] for p in params)
+    """The parameters of some columns, (columns, 1).  Cutting them, not the arrays over pairs, saves copies."""
+    return tuple(p[part, None] for p in params)
 
 
 def _forward(radial, columns, edges, weights, radial_params):
@@ -156,23 +156,22 @@ def _backward(radial, columns, residuals, cotangents):
     edges_bar, weights_bar, params_bar = [], [], []
     for q, group in enumerate(edges):
         r, unit = _polar(group)
-        along_r, along_unit = jnp.zeros_like(r), jnp.zeros_like(unit)
+        along_r: Any = 0.0
+        along_unit: list[Any] = [0.0, 0.0, 0.0]
         w_bar, p_bar = [], []
         for (rank, part), m_bar in zip(_ranks(columns), cotangents, strict=True):
             params = _cut(radial_params, part)
-            g, pull = jax.vjp(partial(_value_at, radial.value, r), params)
-            slope = radial.slope(r[..., None], *params)
             tensor = monomials(unit, rank)
+            g, pull = jax.vjp(partial(_value_at, radial.value, r), params)
             weighted = m_bar * weights[:, q, None, part]
-            along_r += jnp.sum(tensor * _dot("bcu,bku->bck", weighted, slope), axis=-2)
-            if rank:
-                cotangent = _dot("bcu,bku->bck", weighted, g)
-                along_unit += _slope_along_unit(monomials(unit, rank - 1), cotangent, rank)
-            w_bar.append(jnp.sum(m_bar * _dot("bck,bku->bcu", tensor, g), axis=-2))
-            p_bar.append(pull(_dot("bck,bcu->bku", tensor, weighted))[0])
+            radially, angularly = _pair_gradient(radial.slope(r[..., None, :], *params), g, weighted, unit, rank)
+            along_r += radially
+            along_unit = [a + b for a, b in zip(along_unit, angularly, strict=True)]
+            w_bar.append(jnp.sum(m_bar * _sums(tensor, g), axis=-2))
+            p_bar.append(pull(_dot("bck,bcu->buk", jnp.stack(tensor, axis=-2), weighted))[0])
         edges_bar.append(_cartesian(r, unit, along_r, along_unit))
         weights_bar.append(jnp.concatenate(w_bar, axis=-1))
-        params_bar.append(tuple(jnp.concatenate(parts) for parts in zip(*p_bar, strict=True)))
+        params_bar.append(tuple(jnp.concatenate(parts)[:, 0] for parts in zip(*p_bar, strict=True)))
     return (
         tuple(edges_bar),
         jnp.stack(weights_bar, axis=1),
@@ -180,8 +179,17 @@ def _backward(radial, columns, residuals, cotangents):
     )
 
 
+def _pair_gradient(slope, g, weighted, unit, rank):
+    """dE/dr (..., k) and the three components of dE/drhat; see H and G at the head of this file."""
+    products = _dot("bcu,buk->bck", weighted, slope)
+    along_r = sum(t * products[..., c, :] for c, t in enumerate(monomials(unit, rank)))
+    if rank == 0:
+        return along_r, [0.0, 0.0, 0.0]
+    return along_r, _slope_along_unit(unit, _dot("bcu,buk->bck", weighted, g), rank)
+
+
 def _value_at(value, r, params):
-    return value(r[..., None], *params)
+    return value(r[..., None, :], *params)
 
 
 moments.defvjp(_forward, _backward)
@@ -193,33 +201,20 @@ def group_moments(radial: Radial, ranks: tuple[int, ...], edges):
 
     m[i, q, c, n] = SUM_{j in group q of i} T_c(D_ij / r_ij) R_n(r_ij)
 
-    All groups go through the same products at once, told apart by a mask on the tensors: radial
-    functions are evaluated once, and the compiled code does not grow with the number of groups.
-
     Args:
-        radial: radial functions (..., 1) -> (..., n).
+        radial: radial functions (..., 1, k) -> (..., n, k).
         ranks: the ranks wanted, increasing.
         edges: one array (block, k, 3) per group, D in Angstrom.
 
     Returns:
         One array (block, groups, components(rank), n) for each rank.
     """
-    r, unit = _polar(jnp.concatenate(edges, axis=1))
-    g = radial.value(r[..., None])
-    mask = _group_mask(edges)
-    return tuple(_masked_sums(monomials(unit, rank), g, mask) for rank in ranks)
-
-
-def _group_mask(edges):
-    """(groups, all k): 1 where a pair belongs to a group."""
-    owner = np.repeat(np.arange(len(edges)), [group.shape[1] for group in edges])
-    return (owner == np.arange(len(edges))[:, None]).astype(edges[0].dtype)
-
-
-def _masked_sums(tensor, g, mask):
-    block, size, _ = tensor.shape
-    spread = (tensor[:, None] * mask[:, None]).reshape(block, len(mask) * size, -1)
-    return _dot("bck,bkn->bcn", spread, g).reshape(block, len(mask), size, -1)
+    sums = []
+    for group in edges:
+        r, unit = _polar(group)
+        g = radial.value(r[..., None, :])
+        sums.append([_sums(monomials(unit, rank), g) for rank in ranks])
+    return tuple(jnp.stack(parts, axis=1) for parts in zip(*sums, strict=True))
 
 
 def _forward_groups(radial, ranks, edges):
@@ -227,23 +222,18 @@ def _forward_groups(radial, ranks, edges):
 
 
 def _backward_groups(radial, ranks, edges, cotangents):
-    r, unit = _polar(jnp.concatenate(edges, axis=1))
-    g, slope, mask = radial.value(r[..., None]), radial.slope(r[..., None]), _group_mask(edges)
-    along_r, along_unit = jnp.zeros_like(r), jnp.zeros_like(unit)
-
-    def pull(m_bar, factor):
-        # SUM_n m_bar[q(k), c, n] factor[k, n], the group q(k) picked by the mask
-        block, groups, size, n = m_bar.shape
-        products = _dot("bcn,bkn->bck", m_bar.reshape(block, groups * size, n), factor)
-        return jnp.sum(products.reshape(block, groups, size, -1) * mask[:, None], axis=1)
-
-    for rank, m_bar in zip(ranks, cotangents, strict=True):
-        along_r += jnp.sum(monomials(unit, rank) * pull(m_bar, slope), axis=1)
-        if rank:
-            along_unit += _slope_along_unit(monomials(unit, rank - 1), pull(m_bar, g), rank)
-    all_bar = _cartesian(r, unit, along_r, along_unit)
-    ends = np.cumsum([group.shape[1] for group in edges])[:-1]
-    return (tuple(jnp.split(all_bar, ends, axis=1)),)
+    edges_bar = []
+    for q, group in enumerate(edges):
+        r, unit = _polar(group)
+        g, slope = radial.value(r[..., None, :]), radial.slope(r[..., None, :])
+        along_r: Any = 0.0
+        along_unit: list[Any] = [0.0, 0.0, 0.0]
+        for rank, m_bar in zip(ranks, cotangents, strict=True):
+            radially, angularly = _pair_gradient(slope, g, m_bar[:, q], unit, rank)
+            along_r += radially
+            along_unit = [a + b for a, b in zip(along_unit, angularly, strict=True)]
+        edges_bar.append(_cartesian(r, unit, along_r, along_unit))
+    return (tuple(edges_bar),)
 
 
 group_moments.defvjp(_forward_groups, _backward_groups)

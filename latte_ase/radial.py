@@ -14,8 +14,8 @@ import numpy as np
 class Radial(NamedTuple):
     """A radial function and its derivative with respect to the distance.
 
-    Both map distances (..., 1) in Angstrom and parameter arrays that broadcast against
-    (..., columns) to (..., columns).  A radial function is exactly 0, with its slope, at and
+    Both map distances (..., 1, k) in Angstrom and parameter arrays (columns, 1) to
+    (..., columns, k).  A radial function is exactly 0, with its slope, at and
     beyond the cutoff.
     """
 
@@ -32,12 +32,12 @@ def bump(r, slant, offset):
     costs more than all the rest.
 
     Args:
-        r: (..., 1) distance in Angstrom.
-        slant: (columns,) 1/w in 1/Angstrom.
-        offset: (columns,) c/w.
+        r: (..., 1, k) distance in Angstrom.
+        slant: (columns, 1) 1/w in 1/Angstrom.
+        offset: (columns, 1) c/w.
 
     Returns:
-        (..., columns), dimensionless.
+        (..., columns, k), dimensionless.
     """
     y = r * slant - offset
     inside = jnp.maximum(1 - y * y, 0)
@@ -47,7 +47,7 @@ def bump(r, slant, offset):
 def bump_slope(r, slant, offset):
     """dh/dr = -6 y (1 - y^2)^2 / w inside the bump, else 0.
 
-    Arguments as `bump`; returns (..., columns) in 1/Angstrom.
+    Arguments as `bump`; returns (..., columns, k) in 1/Angstrom.
     """
     y = r * slant - offset
     inside = jnp.maximum(1 - y * y, 0)
@@ -86,7 +86,7 @@ def bessel(count: int, cutoff: float) -> Radial:
         count: number of functions.
         cutoff: c in Angstrom.
     """
-    wave = np.arange(1, count + 1) * (math.pi / cutoff)
+    wave = np.arange(1, count + 1)[:, None] * (math.pi / cutoff)
     norm = math.sqrt(2 / cutoff)
 
     def value(r):

@@ -28,8 +28,8 @@ def packed_sum(edges, radial, rank):
     r = jnp.sqrt(jnp.sum(edges**2, axis=-1))
     unit = edges / r[..., None]
     axes = "xyz"[:rank]
-    terms = ",".join(["bku", *(f"bk{axis}" for axis in axes)])
-    full = jnp.einsum(f"{terms}->b{axes}u", radial(r[..., None]), *[unit] * rank)
+    terms = ",".join(["buk", *(f"bk{axis}" for axis in axes)])
+    full = jnp.einsum(f"{terms}->b{axes}u", radial(r[..., None, :]), *[unit] * rank)
     entries = [int(np.ravel_multi_index(axes_of(e), (3,) * rank)) if rank else 0 for e in components(rank)]
     return full.reshape(len(edges), 3**rank, -1)[:, np.array(entries)]
 
@@ -39,7 +39,7 @@ def plain_moments(columns, edges, weights, params):
     ranks = np.repeat(range(len(columns)), columns)
     return tuple(
         sum(
-            packed_sum(group, lambda r, mine=ranks == rank: BUMP.value(r, *(p[mine] for p in params)), rank)
+            packed_sum(group, lambda r, mine=ranks == rank: BUMP.value(r, *(p[mine, None] for p in params)), rank)
             * weights[:, q, None][..., ranks == rank]
             for q, group in enumerate(edges)
         )

@@ -12,23 +12,24 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 CENTRES, WIDTHS = np.array([1.0, 2.2, 3.5]), np.array([1.0, 0.5, 1.5])
 CUTOFF = 5.0
+BUMPS = ((1 / WIDTHS)[:, None], (CENTRES / WIDTHS)[:, None])
 # radial function, its parameters, distance from which each column is 0
 BASES = {
-    "bump": (BUMP, (1 / WIDTHS, CENTRES / WIDTHS), CENTRES + WIDTHS),
+    "bump": (BUMP, BUMPS, CENTRES + WIDTHS),
     "bessel": (bessel(4, CUTOFF), (), np.full(4, CUTOFF)),
 }
 bases = pytest.mark.parametrize("radial, params, edge", BASES.values(), ids=BASES)
 
 
 def test_bump_is_the_formula_of_latte():
-    r = np.linspace(0, 6, 200)[:, None]
-    expected = np.maximum(0, 1 - ((r - CENTRES) / WIDTHS) ** 2) ** 3
-    np.testing.assert_allclose(BUMP.value(r, 1 / WIDTHS, CENTRES / WIDTHS), expected, atol=1e-14)
+    r = np.linspace(0, 6, 200)
+    expected = np.maximum(0, 1 - ((r - CENTRES[:, None]) / WIDTHS[:, None]) ** 2) ** 3
+    np.testing.assert_allclose(BUMP.value(r, *BUMPS), expected, atol=1e-14)
 
 
 def test_bessel_is_its_formula():
-    r = np.linspace(0.1, CUTOFF, 200)[:, None]
-    x, n = r / CUTOFF, np.arange(1, 5)
+    r = np.linspace(0.1, CUTOFF, 200)
+    x, n = r / CUTOFF, np.arange(1, 5)[:, None]
     fade = (1 - x) ** 3 * (1 + 3 * x + 6 * x**2 + 10 * x**3 + 15 * x**4 + 21 * x**5)
     expected = np.sqrt(2 / CUTOFF) * np.sin(n * np.pi * x) / r * fade
     np.testing.assert_allclose(bessel(4, CUTOFF).value(r), expected, atol=1e-13)
@@ -41,7 +42,7 @@ def derivative(function):
 
 @bases
 def test_slope_is_the_derivative(radial, params, edge):
-    r = jnp.linspace(0.05, 6, 101)[:, None]
+    r = jnp.linspace(0.05, 6, 101)[None]
     slope, expected = jax.jit(lambda r: (radial.slope(r, *params), derivative(lambda r: radial.value(r, *params))(r)))(
         r
     )
@@ -66,7 +67,7 @@ def test_value_and_two_derivatives_vanish_at_the_edge(radial, params, edge):
     def jet(r):
         return value(r), derivative(value)(r), derivative(derivative(value))(r)
 
-    far, near = (np.diagonal(jet(jnp.asarray(edge - h)[:, None]), axis1=1, axis2=2) for h in (1e-2, 1e-3))
+    far, near = (np.diagonal(jet(jnp.asarray(edge - h)), axis1=1, axis2=2) for h in (1e-2, 1e-3))
     assert (np.abs(far) > 1e-10).all()
     assert (np.log10(np.abs(far / near)) > np.array([3, 2, 1])[:, None] - 0.1).all()
 
@@ -81,12 +82,12 @@ def test_exactly_zero_from_the_cutoff_on_when_compiled(dtype, cutoffs):
     def all_of_them(distances):
         return [(bessel(3, c).value(r), bessel(3, c).slope(r)) for c, r in zip(cutoffs, distances, strict=True)]
 
-    distances = [jnp.array([[c], [c + 0.01], [FAR]], dtype) for c in cutoffs]
+    distances = [jnp.array([c, c + 0.01, FAR], dtype) for c in cutoffs]
     for c, both in zip(cutoffs, all_of_them(distances), strict=True):
         np.testing.assert_array_equal(both, 0, err_msg=f"cutoff {c}")
 
 
 def test_bump_is_zero_beyond_and_before():
-    r = np.array([0.0, FAR])[:, None]
+    r = np.array([0.0, FAR])
     for function in BUMP:
-        np.testing.assert_array_equal(function(r, 1 / WIDTHS, CENTRES / WIDTHS), 0)
+        np.testing.assert_array_equal(function(r, *BUMPS), 0)
