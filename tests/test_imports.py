@@ -40,6 +40,17 @@ ORDER = """
     testing.derivatives testing.invariances testing.smoothness testing.contract
     testing.suite
     testing
+    simulate.state
+    simulate.ensembles.base
+    simulate.ensembles.nve simulate.ensembles.langevin simulate.ensembles.bussi simulate.ensembles.nose_hoover
+    simulate.ensembles.cell_rescaling
+    simulate.ensembles
+    simulate.chunk simulate.system
+    simulate.run simulate.progress
+    simulate.output
+    simulate.checkpoint
+    simulate.dynamics
+    simulate
     cli
 """
 LEVEL = {name: level for level, line in enumerate(ORDER.strip().splitlines()) for name in line.split()}

@@ -1,0 +1,173 @@
+"""Many steps in one call of the device.
+
+Between calls there are two states: the last finished step, and the next one advanced to where it
+needs forces.  The loop stops by itself at a given step, when the pair list does not serve the
+advanced positions (`neighbours.VerletList`, the same rule), or when something is not sane.  Every
+step, wherever a call began or ended, is computed by the same compiled code, so the numbers do not
+depend on how often the host looks.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from latte_ase.derivatives import derivatives
+from latte_ase.graph import Graph
+from latte_ase.potential import Architecture
+from latte_ase.simulate.ensembles import Ensemble
+from latte_ase.simulate.state import State, System
+
+FARTHEST_STEP = 1.0
+"""Angstrom in one step; whatever moves farther is not integrated any more: 1 A in 1 fs is 100 km/s."""
+
+FARTHEST_DRIFT = 4.0
+"""Angstrom; where an atom is farther than this from the list's positions, a new list saves digits."""
+
+GOES_ON, LIST_SPENT, FLEW_APART, NOT_FINITE = 0, 1, 2, 3
+
+_traced = threading.local()
+
+
+class Method(NamedTuple):
+    """What a compiled function is compiled for, beside shapes.
+
+    Attributes:
+        ensemble: the class; its numbers are data, so that other numbers compile nothing.
+        architecture: of the potential.
+        at_once: blocks computed together, see `derivatives.derivatives`.
+    """
+
+    ensemble: type[Ensemble]
+    architecture: Architecture
+    at_once: int
+
+
+class Reference(NamedTuple):
+    """The pair list and what belongs to it, on the device.
+
+    Attributes:
+        graph: padded arrays.
+        place: (atoms,) int32, place of each atom in the flat graph order.
+        atom: (places,) int32, its inverse; the number of atoms where padded.
+        cutoff: () of the potential, Angstrom.
+        reach: () cutoff + skin.
+    """
+
+    graph: Graph
+    place: Any
+    atom: Any
+    cutoff: Any
+    reach: Any
+
+
+class Setting(NamedTuple):
+    """What stays the same during a call.
+
+    Attributes:
+        weights: params and constants, as `derivatives.derivatives` takes them.
+        reference: the list.
+        system: masses, volume.
+        numbers: of the ensemble, and "timestep" in ASE's unit.
+        key: (2,) uint32, random seed of the run; each step derives its own from it.
+    """
+
+    weights: tuple[Any, Any]
+    reference: Reference
+    system: System
+    numbers: dict[str, Any]
+    key: Any
+
+
+class Progress(NamedTuple):
+    """Where a run stands.
+
+    Attributes:
+        state: the last finished step.
+        moved: the next step, at the positions that need forces.
+        status: () int32, `GOES_ON`, `LIST_SPENT`, `FLEW_APART` (positions) or `NOT_FINITE` (forces).
+    """
+
+    state: State
+    moved: State
+    status: Any
+
+
+def compilations() -> int:
+    """Functions of this file compiled in this thread so far."""
+    return getattr(_traced, "count", 0)
+
+
+def list_serves(moved: State, reference: Reference):
+    """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain.
+
+    smin(F) (cutoff + skin) - 2 max_i |u_i - mean(u)| >= cutoff
+    """
+    u = moved.displacements
+    away = u - jnp.mean(u, axis=0)
+    farthest = jnp.sqrt(jnp.max(jnp.sum(away**2, axis=1)))
+    complete = (1 + moved.strain) * reference.reach - 2 * farthest >= reference.cutoff
+    return complete & (jnp.max(jnp.sum(u**2, axis=1)) < FARTHEST_DRIFT**2)
+
+
+def check(state: State, moved: State, reference: Reference):
+    """The status before forces are computed at the advanced positions."""
+    jump = jnp.max(jnp.sum((moved.displacements - state.displacements) ** 2, axis=1))
+    sane = (jump < FARTHEST_STEP**2) & (moved.strain > -1)  # false for nan
+    return jnp.where(sane, jnp.where(list_serves(moved, reference), GOES_ON, LIST_SPENT), FLEW_APART).astype(jnp.int32)
+
+
+def _with_forces(method: Method, setting: Setting, moved: State) -> State:
+    """`moved` with the energies, forces and virial of its positions."""
+    u, reference = moved.displacements, setting.reference
+    graph = reference.graph
+    padded = jnp.concatenate([u, jnp.zeros_like(u[:1])])[reference.atom].reshape(*graph.is_atom.shape, 3)
+    deformation = (1 + moved.strain) * jnp.eye(3, dtype=u.dtype)[None]
+    result = derivatives(method.architecture, *setting.weights, graph, padded, deformation, at_once=method.at_once)
+    return moved._replace(
+        forces=result.forces.reshape(-1, 3)[reference.place],
+        energies=result.energies.reshape(-1)[reference.place],
+        virial=jnp.sum(result.virials, axis=(0, 1)),
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def run(method: Method, setting: Setting, progress: Progress, until) -> Progress:
+    """Steps up to number `until`, or to where the list is spent or something blows up.
+
+    Args:
+        method: ensemble and potential.
+        setting: the rest of them, the list, the atoms.
+        progress: with a list that serves `moved`.  Of `state` nothing but the step is read: -1 means
+            that `moved` is the start, which needs forces and nothing else to be finished.
+        until: () int32.
+
+    Returns:
+        `Progress`.  With `NOT_FINITE`, `moved` has the forces.
+    """
+    _traced.count = compilations() + 1
+    ensemble, system, numbers = method.ensemble, setting.system, setting.numbers
+    key = jax.random.wrap_key_data(setting.key, impl="threefry2x32")
+
+    def goes_on(progress):
+        return (progress.state.step < until) & (progress.status == GOES_ON)
+
+    def step(progress):
+        old, moved = progress.state, progress.moved
+        new = _with_forces(method, setting, moved)
+        finite = jnp.isfinite(jnp.sum(new.energies)) & jnp.all(jnp.isfinite(new.forces))
+        done = _choose(old.step < 0, new, ensemble.finish(new, system, numbers))._replace(step=old.step + 1)
+        advanced = ensemble.advance(done, system, numbers, jax.random.fold_in(key, done.step))
+        status = jnp.where(finite, check(done, advanced, setting.reference), NOT_FINITE).astype(jnp.int32)
+        state, moved = _choose(finite, (done, advanced), (old, new))
+        return Progress(state, moved, status)
+
+    return jax.lax.while_loop(goes_on, step, progress)
+
+
+def _choose(condition, first, second) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)

@@ -1,0 +1,155 @@
+"""Molecular dynamics on the device: many steps per call, ASE's atoms, units and files."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from latte_ase.calculator import LatteCalculator
+from latte_ase.simulate import checkpoint as checkpoints
+from latte_ase.simulate.ensembles import NVE, Ensemble
+from latte_ase.simulate.output import Files, Written
+from latte_ase.simulate.progress import Clock, step_bar
+from latte_ase.simulate.run import Run, Snapshot
+
+LOOK_AFTER = 0.5
+"""Seconds between two looks of the host: for the bar, and for Ctrl-C to work."""
+
+FIRST_LOOK = 10
+"""Steps before the speed is known."""
+
+
+class Summary(NamedTuple):
+    """What a run did.
+
+    Attributes:
+        steps: done by this call.
+        seconds_per_step: without the first look, which compiles; nan for a very short run.
+        ns_per_day: the same.
+    """
+
+    steps: int
+    seconds_per_step: float
+    ns_per_day: float
+
+
+def md(
+    atoms,
+    calc: LatteCalculator,
+    steps: int,
+    *,
+    timestep: float,
+    ensemble: Ensemble = NVE(),  # noqa: B008 (immutable)
+    seed: int | None = None,
+    trajectory=None,
+    log=None,
+    interval: int = 100,
+    checkpoint=None,
+    checkpoint_interval: int = 10_000,
+    resume: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Molecular dynamics; the loop over steps runs on the device.
+
+    Energies, temperatures and structures are those of ASE's own loops (`ase.md`), without the host's
+    work in every step: the device stops by itself where the neighbour list is spent, and the host
+    builds a new one.  FixAtoms is the one constraint.
+
+    Args:
+        atoms: ase.Atoms with momenta; at the end, or at an error, they are at the last finished step,
+            with `calc` attached and its results those of that step.
+        calc: the calculator; its precision, device and skin are used.
+        steps: of the whole run: with `resume`, those before the checkpoint count.
+        timestep: in ASE's unit, such as 1 * units.fs.
+        ensemble: `NVE`, `Langevin`, `Bussi`, `NoseHooverChain` or `CellRescaling` of this package.
+        seed: of the random numbers; None draws one.
+        trajectory: path of an ASE trajectory to write, None for none.
+        log: path of a text file with the columns of `ase.md.MDLogger`, "-" for the terminal.
+        interval: steps between two frames and log lines; the start is the first.
+        checkpoint: path of a file from which a run that was cut off goes on.
+        checkpoint_interval: steps between two checkpoints; one more is written at the end.
+        resume: go on from `checkpoint`, on the same kind of device to the numbers of an uninterrupted
+            run; trajectory and log are continued.
+        progress: show a bar.
+
+    Returns:
+        `Summary`.
+
+    Raises:
+        TypeError: `calc` or `ensemble` is something else.
+        ValueError: a number, the structure or the checkpoint does not fit; see the message.
+        NotImplementedError: a constraint other than FixAtoms.
+        BlewUp: energy or forces are not finite, or an atom leaps; the message names the atoms.
+        DomainError: the calculator is strict, and a frame is outside the model's domain.
+    """
+    if not isinstance(calc, LatteCalculator):
+        raise TypeError(
+            f"calc is a {type(calc).__name__}; a LatteCalculator is needed. For other calculators, also sums and "
+            "mixtures with a LatteCalculator, use ASE's own dynamics (ase.md)."
+        )
+    _require_whole("steps", steps, 0)
+    _require_whole("interval", interval, 1)
+    _require_whole("checkpoint_interval", checkpoint_interval, 1)
+    if not (np.isfinite(timestep) and timestep > 0):
+        raise ValueError(f"timestep is {timestep}; a number larger than 0 is needed, such as 1 * ase.units.fs.")
+    if resume and checkpoint is None:
+        raise ValueError("resume=True, but no checkpoint was given to resume from. Pass checkpoint=PATH.")
+
+    run, written = Run(atoms, calc.engine, ensemble, timestep=timestep), Written()
+    if resume:
+        written = checkpoints.load(checkpoint, run)
+    else:
+        run.begin(seed=seed)
+    first, clock = run.snapshot.step, Clock(timestep)
+    seconds = float("nan")
+    with (
+        Files(trajectory, log, run, written=written) as files,
+        step_bar(steps, done=first, show=progress) as show,
+    ):
+        try:
+            if not resume:
+                _bring(atoms, run.snapshot)
+                files.write(atoms, run.snapshot)
+            while run.snapshot.step < steps:
+                step = run.snapshot.step
+                look = step + (FIRST_LOOK if np.isnan(seconds) else max(1, int(LOOK_AFTER / max(seconds, 1e-9))))
+                stop = min(steps, look, _next(step, interval), _next(step, checkpoint_interval))
+                while run.snapshot.step < stop:
+                    run.advance(stop)
+                _bring(atoms, run.snapshot)
+                calc._watch(atoms)
+                if stop % interval == 0:
+                    files.write(atoms, run.snapshot)
+                if checkpoint is not None and (stop % checkpoint_interval == 0 or stop == steps):
+                    checkpoints.save(checkpoint, run, files.written)
+                seconds = clock.look(stop)
+                show(stop, clock.ns_per_day(seconds))
+        finally:
+            _bring(atoms, run.snapshot)
+            _leave_results(atoms, calc, run.snapshot)
+    return Summary(run.snapshot.step - first, seconds, clock.ns_per_day(seconds))
+
+
+def _next(step: int, interval: int) -> int:
+    """The first multiple of `interval` after `step`."""
+    return (step // interval + 1) * interval
+
+
+def _bring(atoms, snapshot: Snapshot) -> None:
+    """The atoms to a step."""
+    atoms.set_cell(snapshot.cell)
+    atoms.positions[:] = snapshot.positions
+    atoms.set_momenta(snapshot.momenta, apply_constraint=False)
+
+
+def _leave_results(atoms, calc: LatteCalculator, snapshot: Snapshot) -> None:
+    """Attach the calculator with the results of the last step, so that asking costs nothing."""
+    with calc.engine.exclusive():
+        calc.atoms, calc.results = atoms.copy(), snapshot.results()
+    atoms.calc = calc
+
+
+def _require_whole(name: str, value, least: int) -> None:
+    if not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} is {value!r}; a whole number of {least} or more is needed.")

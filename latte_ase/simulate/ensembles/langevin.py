@@ -1,0 +1,54 @@
+"""Constant temperature: Langevin dynamics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from ase import units
+
+from latte_ase.simulate.ensembles.base import Ensemble
+from latte_ase.simulate.state import drift, kick
+
+
+@dataclass(frozen=True)
+class Langevin(Ensemble):
+    """Friction and noise on every atom, split as BAOAB: Leimkuhler & Matthews, J. Chem. Phys. 138, 174102 (2013).
+
+    B: v += dt/2 F/m,  A: r += dt/2 v,  O: v = c v + sqrt((1 - c^2) kT/m) N(0, 1),  c = exp(-friction dt)
+
+    Samples the canonical distribution of a harmonic system exactly at any stable time step.  Each atom
+    is thermostatted by itself, which also makes stiff and weakly coupled systems ergodic; the centre
+    of mass diffuses.
+
+    Attributes:
+        temperature_K: in Kelvin.
+        friction: inverse ASE time, such as 0.01 / units.fs.
+    """
+
+    temperature_K: float
+    friction: float
+    positive: ClassVar = ("temperature_K", "friction")
+    conserves_momentum: ClassVar = False
+
+    def parameters(self, *, freedom, mobile):
+        """Thermal energy in eV, friction."""
+        return {"kT": units.kB * self.temperature_K, "friction": self.friction}
+
+    @staticmethod
+    def advance(state, system, p, key):
+        """B A O A."""
+        dt = p["timestep"]
+        state = drift(kick(state, system, dt / 2), dt / 2)
+        noise = jax.random.normal(key, state.velocities.shape, state.velocities.dtype)
+        kept = jnp.exp(-p["friction"] * dt)
+        # expm1 keeps the digits of 1 - c^2 in float32 where friction * dt is small
+        spread = jnp.sqrt(-jnp.expm1(-2 * p["friction"] * dt) * p["kT"] * system.inverse_mass)
+        return drift(state._replace(velocities=kept * state.velocities + spread * noise), dt / 2)
+
+    @staticmethod
+    def finish(state, system, p):
+        """B."""
+        return kick(state, system, p["timestep"] / 2)

@@ -1,0 +1,97 @@
+"""Constant temperature, deterministic: a Nose-Hoover chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from ase import units
+
+from latte_ase.simulate.ensembles.base import Ensemble
+from latte_ase.simulate.state import State, System, drift, kick, kinetic_energy
+
+_CUBE_ROOT = 2 ** (1 / 3)
+FOURTH_ORDER = (1 / (2 - _CUBE_ROOT), -_CUBE_ROOT / (2 - _CUBE_ROOT), 1 / (2 - _CUBE_ROOT))
+"""Weights of a symmetric splitting of fourth order: Yoshida, Phys. Lett. A 150, 262 (1990)."""
+
+
+def heat_bath_energy(own, p) -> float:
+    """What kinetic and potential energy lack of a constant, in eV."""
+    quanta = np.full(len(own["bath"]), float(p["kT"]))
+    quanta[0] *= p["freedom"]
+    return float(np.sum(quanta * own["bath"]) + np.sum(own["momentum"] ** 2 / (2 * p["inertia"])))
+
+
+def _chain(scale, bath, momentum, kinetic, time, p):
+    """One symmetric pass over the chain: factor of the velocities, and the chain, after `time`."""
+    inertia, last = p["inertia"], momentum.shape[0] - 1
+
+    def push(momentum, k):
+        damping = jnp.exp(-time / 4 * momentum[k + 1] / inertia[k + 1]) if k < last else 1.0
+        if k == 0:
+            force = 2 * kinetic * scale**2 - p["freedom"] * p["kT"]
+        else:
+            force = momentum[k - 1] ** 2 / inertia[k - 1] - p["kT"]
+        return momentum.at[k].set((momentum[k] * damping + time / 2 * force) * damping)
+
+    for k in range(last, -1, -1):
+        momentum = push(momentum, k)
+    bath = bath + time * momentum / inertia
+    scale = scale * jnp.exp(-time * momentum[0] / inertia[0])
+    for k in range(last + 1):
+        momentum = push(momentum, k)
+    return scale, bath, momentum
+
+
+def couple(state: State, system: System, p) -> State:
+    """The thermostat acts for half a time step.
+
+    Tuckerman et al., J. Phys. A 39, 5629 (2006).
+    """
+    kinetic, scale = kinetic_energy(state, system), jnp.ones((), state.velocities.dtype)
+    bath, momentum = state.own["bath"], state.own["momentum"]
+    for weight in FOURTH_ORDER:
+        scale, bath, momentum = _chain(scale, bath, momentum, kinetic, weight * p["timestep"] / 2, p)
+    return state._replace(velocities=scale * state.velocities, own={"bath": bath, "momentum": momentum})
+
+
+@dataclass(frozen=True)
+class NoseHooverChain(Ensemble):
+    """A Nose-Hoover chain, as `ase.md.nose_hoover_chain.NoseHooverChainNVT`; no random numbers.
+
+    Martyna, Klein & Tuckerman, J. Chem. Phys. 97, 2635 (1992).  A harmonic or a very small system may
+    need a long time to forget its start; there take `Langevin`.
+
+    Attributes:
+        temperature_K: in Kelvin.
+        tdamp: period of the thermostat in ASE's unit, such as 100 time steps.
+        tchain: thermostats in the chain.
+    """
+
+    temperature_K: float
+    tdamp: float
+    tchain: int = 3
+    positive: ClassVar = ("temperature_K", "tdamp", "tchain")
+
+    def parameters(self, *, freedom, mobile):
+        """Thermal energy in eV, degrees of freedom, inertia of each thermostat."""
+        kT = units.kB * self.temperature_K
+        inertia = np.full(self.tchain, kT * self.tdamp**2)
+        inertia[0] *= freedom
+        return {"kT": kT, "freedom": freedom, "inertia": inertia}
+
+    def own(self):
+        """Coordinates and momenta of the thermostats, at rest."""
+        return {"bath": np.zeros(self.tchain), "momentum": np.zeros(self.tchain)}
+
+    @staticmethod
+    def advance(state, system, p, key):
+        """Thermostat, half a kick, drift."""
+        return drift(kick(couple(state, system, p), system, p["timestep"] / 2), p["timestep"])
+
+    @staticmethod
+    def finish(state, system, p):
+        """Half a kick, thermostat."""
+        return couple(kick(state, system, p["timestep"] / 2), system, p)

@@ -1,0 +1,251 @@
+"""A run of dynamics as the host sees it: lists are built, the device is called, steps come back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from latte_ase.engine import Engine
+from latte_ase.graph import Shape
+from latte_ase.simulate import chunk
+from latte_ase.simulate.chunk import (
+    FARTHEST_STEP,
+    FLEW_APART,
+    GOES_ON,
+    LIST_SPENT,
+    NOT_FINITE,
+    Method,
+    Progress,
+    Reference,
+    Setting,
+)
+from latte_ase.simulate.ensembles import Ensemble
+from latte_ase.simulate.state import State, System
+from latte_ase.simulate.system import degrees_of_freedom, mobile_atoms, require_fitting
+
+NAMED = 5
+"""Atoms that an error names."""
+
+
+class BlewUp(ArithmeticError):
+    """Dynamics that cannot go on; the message names atoms, and the atoms are as they were one step before."""
+
+
+class Snapshot(NamedTuple):
+    """A finished step, float64.
+
+    Attributes:
+        step: its number.
+        positions: (atoms, 3) Angstrom.
+        cell: (3, 3) Angstrom.
+        momenta: (atoms, 3) in ASE's unit.
+        energies: (atoms,) eV, with E0.
+        forces: (atoms, 3) eV/Angstrom.
+        virial: (3, 3) eV.
+    """
+
+    step: int
+    positions: np.ndarray
+    cell: np.ndarray
+    momenta: np.ndarray
+    energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+    def results(self) -> dict[str, Any]:
+        """What a calculator would say of this step; stress where the cell has a volume."""
+        energy, volume = float(self.energies.sum()), abs(np.linalg.det(self.cell))
+        found = {"energy": energy, "free_energy": energy, "energies": self.energies, "forces": self.forces}
+        return found | ({"stress": full_3x3_to_voigt_6_stress(self.virial) / volume} if volume else {})
+
+
+class Standing(NamedTuple):
+    """Everything that decides how a run goes on.
+
+    Attributes:
+        positions: (atoms, 3) float64 where the list was built; displacements refer to them.
+        cell: (3, 3) float64 there.
+        shapes: buckets of the engine there; another bucket may change the last digit of a sum.
+        freedom: degrees of freedom.
+        key: (2,) uint32, random seed.
+        progress: on the device.
+    """
+
+    positions: np.ndarray
+    cell: np.ndarray
+    shapes: list[Shape]
+    freedom: int
+    key: np.ndarray
+    progress: Progress
+
+
+class Run:
+    """Dynamics from where some atoms are; `advance` moves on.
+
+    `snapshot` is the last finished step, `standing` is what a checkpoint holds.
+
+    Args:
+        atoms: numbers, masses, pbc and constraints; not changed here.
+        engine: of the calculator.
+        ensemble: the rules of motion.
+        timestep: in ASE's unit.
+
+    Raises:
+        ValueError, TypeError, NotImplementedError: as `simulate.system` says.
+    """
+
+    def __init__(self, atoms, engine: Engine, ensemble: Ensemble, *, timestep: float):
+        self.mobile = mobile_atoms(atoms)
+        require_fitting(atoms, ensemble, self.mobile)
+        self.engine, self.ensemble, self.timestep = engine, ensemble, float(timestep)
+        self.numbers, self.pbc, self.masses = atoms.numbers.copy(), atoms.pbc.copy(), atoms.get_masses()[:, None]
+        self._isolated = engine.potential.reference_energies[engine.potential.species(atoms.numbers)]
+        self._at_list = atoms.copy()  # positions and cell to which displacements and strain refer
+        self._at_list.set_constraint()
+
+    def begin(self, *, seed: int | None = None) -> None:
+        """Forces where the atoms are.
+
+        Args:
+            seed: of the random numbers; None draws one.
+
+        Raises:
+            ValueError: the momenta do not suit the ensemble.
+            BlewUp: the energy or a force is not finite, or the first step would be enormous.
+        """
+        self._set_freedom(degrees_of_freedom(self._at_list, self.mobile, self.ensemble))
+        self.key = np.random.SeedSequence(seed).generate_state(2)
+        self._build_list()
+        momenta = self._at_list.get_momenta()
+        zero = np.zeros_like(momenta)
+        velocities = np.divide(momenta, self.masses, out=zero.copy(), where=self.mobile[:, None])
+        start = State(
+            np.int32(-1), zero, np.zeros(()), velocities, zero, zero[:, 0], np.zeros((3, 3)), self.ensemble.own()
+        )
+        self._progress = self._cast(Progress(start, start, np.int32(GOES_ON)))
+        self.advance(0)
+
+    def continue_from(self, standing: Standing) -> None:
+        """Take up an earlier run of these atoms, to the same numbers."""
+        self._set_freedom(standing.freedom)
+        self.key = standing.key
+        with self.engine.exclusive():
+            self.engine._shapes[:] = standing.shapes
+            self._move_list(standing.positions, standing.cell)
+        self._stand(self._cast(standing.progress))
+
+    def advance(self, until: int) -> None:
+        """Go on up to step `until`, or less where a list is spent.
+
+        Raises:
+            BlewUp: `snapshot` is the last good step.
+        """
+        progress = self._progress
+        if int(progress.status) == LIST_SPENT:
+            progress = self._onto_new_list(progress)
+        before, traced = int(progress.state.step), chunk.compilations()
+        engine, blocks = self.engine, self._reference.graph.species.shape[0]
+        at_once = 1 if engine.device.platform == "cpu" else blocks
+        method = Method(type(self.ensemble), engine.potential.architecture, at_once)
+        weights = engine._params, engine._constants
+        setting = Setting(weights, self._reference, self._system, self._numbers, self.key)
+        with engine._precision():
+            progress = chunk.run(method, setting, progress, np.int32(until))
+        after, status = int(progress.state.step), int(progress.status)
+        engine.stats.compilations += chunk.compilations() - traced
+        engine.stats.calls += after - before
+        if after > before:  # otherwise the state may still refer to an older list
+            self._stand(progress)
+        if status in (FLEW_APART, NOT_FINITE):
+            raise BlewUp(self._diagnose(jax.device_get(progress), status))
+
+    @property
+    def standing(self) -> Standing:
+        """What decides how this run goes on."""
+        positions, cell = self._at_list.positions.copy(), self._at_list.cell.array.copy()
+        return Standing(positions, cell, self._shapes, self.freedom, self.key, jax.device_get(self._progress))
+
+    def _set_freedom(self, freedom: int) -> None:
+        self.freedom = freedom
+        numbers = self.ensemble.parameters(freedom=freedom, mobile=int(self.mobile.sum()))
+        self._numbers = self._cast(numbers | {"timestep": self.timestep})
+
+    def _stand(self, progress: Progress) -> None:
+        self._progress = progress
+        state = jax.tree.map(lambda a: np.asarray(a, np.float64), jax.device_get(progress.state))
+        momenta, energies = state.velocities * self.masses, state.energies + self._isolated
+        self.snapshot = Snapshot(int(state.step), *self._absolute(state), momenta, energies, state.forces, state.virial)
+
+    def _build_list(self) -> None:
+        """A list for the positions that displacements refer to, always a fresh one."""
+        with self.engine.exclusive():
+            self.engine._placed = None
+            placed = self.engine._place(self._at_list)[0]
+            self._shapes = list(self.engine._shapes)
+        size = placed.shape.blocks * placed.shape.block
+        atom = np.full(size, len(self._at_list), np.int32)
+        atom[placed.layout.place] = np.arange(len(self._at_list))
+        cutoff = self.engine.potential.cutoff
+        tables = self._cast((np.asarray(placed.layout.place, np.int32), atom, cutoff, cutoff + self.engine.skin))
+        self._reference = Reference(placed.graph, *tables)
+        inverse = np.divide(1.0, self.masses, out=np.zeros_like(self.masses), where=self.mobile[:, None])
+        self._system = self._cast(System(self.masses, inverse, abs(np.linalg.det(self._at_list.cell.array))))
+
+    def _onto_new_list(self, progress: Progress) -> Progress:
+        """The same advanced step, relative to a list built at its positions."""
+        moved = jax.device_get(progress.moved)
+        self._move_list(*self._absolute(moved))
+        moved = moved._replace(displacements=np.zeros_like(moved.displacements), strain=np.zeros_like(moved.strain))
+        return self._cast(Progress(moved, moved, np.int32(GOES_ON)))
+
+    def _move_list(self, positions, cell):
+        self._at_list.set_cell(cell)
+        self._at_list.positions[:] = positions
+        self._build_list()
+
+    def _absolute(self, state: State):
+        """Positions (atoms, 3) and cell (3, 3), float64."""
+        stretch = 1 + np.float64(state.strain)
+        return self._at_list.positions * stretch + state.displacements, self._at_list.cell.array * stretch
+
+    def _cast(self, tree):
+        """Arrays on the device, floats in the engine's precision."""
+
+        def cast(leaf):
+            leaf = np.asarray(leaf)
+            return leaf if leaf.dtype in (np.int32, np.uint32) else leaf.astype(self.engine.dtype)
+
+        with self.engine._precision():
+            return jax.device_put(jax.tree.map(cast, tree), self.engine.device)
+
+    def _diagnose(self, progress: Progress, status: int) -> str:
+        """What went wrong in the step after the last good one."""
+        step, moved = int(progress.state.step) + 1, progress.moved
+        jumps = np.linalg.norm(moved.displacements - progress.state.displacements, axis=1)
+        if status == NOT_FINITE:
+            wrong = ~np.isfinite(moved.forces).all(axis=1) | ~np.isfinite(moved.energies)
+            what = f"energy or forces are not finite: {self._name(wrong)}"
+        elif not moved.strain > -1:
+            what = f"the cell would be scaled by {1 + float(moved.strain):.3g}"
+        else:
+            far = ~(jumps < FARTHEST_STEP)
+            what = (
+                f"{self._name(far)} would move by up to {jumps.max():.3g} Å in one step; at most {FARTHEST_STEP:g} Å is "
+                "taken for motion"
+            )
+        if step == 0:
+            return f"Dynamics cannot start: {what}. Look at the distances in this structure, or relax it first."
+        return (
+            f"Dynamics blew up in step {step}: {what}. The atoms are as they were after step {step - 1}. Take a shorter "
+            "time step, relax the structure first, or look whether it left the model's domain (calc with strict=True)."
+        )
+
+    def _name(self, chosen) -> str:
+        """Atoms by index and symbol."""
+        atoms = np.flatnonzero(chosen)
+        named = ", ".join(f"{k} ({self._at_list.symbols[k]})" for k in atoms[:NAMED])
+        more = f" and {len(atoms) - NAMED} more" if len(atoms) > NAMED else ""
+        return f"{'atom' if len(atoms) == 1 else 'atoms'} {named}{more}"
