@@ -4,11 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# of make bench, for example: make bench SIZES=3,192,1536 PRESETS=specific CORES=1
+SIZES ?= 3,9,24,192,1536,12288,98304,393216,998784
+PRESETS ?= specific,common,embedded,reduced
+CORES ?= 0
+BENCH ?= out/bench
+PEERS ?= apax:apax==0.14.0 mlip:mlip==0.2.5 mace:torch+mace-torch==0.3.16
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-fast test-ase test-slow test-gpu tutorials clean
+.PHONY: help demo test check test-fast test-ase test-slow test-gpu tutorials bench bench-quick bench-peers bench-docs clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.plots  ## water dynamics and a silicon relaxation; results in out/demo
 	$(BIN)/python tutorials/demo.py --out out/demo
@@ -34,6 +41,28 @@ test-gpu: $(VENV)/.dev  ## tests that need a GPU (install jax[cuda12] or jax[cud
 
 tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
 	LATTE_ASE_QUICK=1 $(BIN)/python -m pytest -n 2 --nbmake tutorials
+
+bench: $(VENV)/.plots  ## speed against the floor and peers; half an hour, idle machine; out/bench, see docs/performance.md
+	$(BIN)/python benchmarks/speed.py --sizes $(SIZES) --presets $(PRESETS) --cores $(CORES) --out $(BENCH)
+	$(BIN)/python benchmarks/compare.py --cores $(CORES) --out $(BENCH)
+	$(BIN)/python benchmarks/loop.py --cores $(CORES) --out $(BENCH)
+	$(BIN)/python benchmarks/scaling.py --cores $(CORES) --out $(BENCH)
+	$(BIN)/python benchmarks/report.py $(BENCH)
+
+bench-quick: $(VENV)/.plots  ## two presets at three sizes and ASE's loop, two minutes; results in out/bench-quick
+	$(BIN)/python benchmarks/speed.py --sizes 9,192,1536 --presets specific,reduced --budget 1 --no-training \
+	  --cores $(CORES) --out out/bench-quick
+	$(BIN)/python benchmarks/loop.py --sizes 9,141 --budget 2 --cores $(CORES) --out out/bench-quick
+	$(BIN)/python benchmarks/report.py out/bench-quick
+
+bench-peers: $(BIN)/python  ## environments of the peers in out/peers, used by make bench; some GB
+	for peer in $(PEERS); do \
+	  $(BIN)/python -m venv out/peers/$${peer%%:*} && \
+	  out/peers/$${peer%%:*}/bin/python -m pip install --quiet $$(echo $${peer#*:} | tr + ' ') || exit 1; \
+	done
+
+bench-docs: $(VENV)/.plots  ## write the results of make bench into docs/performance.md
+	$(BIN)/python benchmarks/report.py $(BENCH) --docs
 
 clean:  ## remove the environment and all outputs
 	rm -rf $(VENV) out tutorials/out build dist
