@@ -108,8 +108,9 @@ def md(
         step_bar(steps, done=first, show=progress) as show,
     ):
         try:
+            _bring(atoms, run.snapshot)
+            calc._watch(atoms)
             if not resume:
-                _bring(atoms, run.snapshot)
                 files.write(atoms, run.snapshot)
             while run.snapshot.step < steps:
                 step = run.snapshot.step

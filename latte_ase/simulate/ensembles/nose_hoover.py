@@ -17,13 +17,6 @@ FOURTH_ORDER = (1 / (2 - _CUBE_ROOT), -_CUBE_ROOT / (2 - _CUBE_ROOT), 1 / (2 - _
 """Weights of a symmetric splitting of fourth order: Yoshida, Phys. Lett. A 150, 262 (1990)."""
 
 
-def heat_bath_energy(own, p) -> float:
-    """What kinetic and potential energy lack of a constant, in eV."""
-    quanta = np.full(len(own["bath"]), float(p["kT"]))
-    quanta[0] *= p["freedom"]
-    return float(np.sum(quanta * own["bath"]) + np.sum(own["momentum"] ** 2 / (2 * p["inertia"])))
-
-
 def _chain(scale, bath, momentum, kinetic, time, p):
     """One symmetric pass over the chain: factor of the velocities, and the chain, after `time`."""
     inertia, last = p["inertia"], momentum.shape[0] - 1
