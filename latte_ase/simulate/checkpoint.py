@@ -56,6 +56,7 @@ def save(path, run: Run, written: Written) -> None:
         "format": FORMAT,
         "identity": identity(run),
         "freedom": standing.freedom,
+        "shape": standing.shape,
         "shapes": standing.shapes,
         "written": written,
     }
@@ -98,9 +99,10 @@ def load(path, run: Run) -> Written:
                 f"The checkpoint {path} was written by a run with another {name} ({_short(before)}; now "
                 f"{_short(value)}). Resume with the same structure, model and settings, or start a new run."
             )
-    shapes = [Shape(blocks, block, tuple(neighbours)) for blocks, block, neighbours in facts["shapes"]]
+    shape, *shapes = (Shape(blocks, block, tuple(n)) for blocks, block, n in [facts["shape"], *facts["shapes"]])
     progress = Progress(_state(tree["state"]), _state(tree["moved"]), tree["status"])
-    run.continue_from(Standing(tree["positions"], tree["cell"], shapes, facts["freedom"], tree["key"], progress))
+    at_list = tree["positions"], tree["cell"], shape, shapes
+    run.continue_from(Standing(*at_list, facts["freedom"], tree["key"], progress))
     return Written(*facts["written"])
 
 

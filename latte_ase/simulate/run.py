@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.engine import Engine
-from latte_ase.graph import Shape
+from latte_ase.graph import Shape, capacity
 from latte_ase.simulate import chunk
 from latte_ase.simulate.chunk import (
     FARTHEST_STEP,
@@ -28,6 +29,13 @@ from latte_ase.simulate.system import degrees_of_freedom, mobile_atoms, require_
 
 NAMED = 5
 """Atoms that an error names."""
+
+MARGIN = 0.05
+"""Where a list fills its bucket to within this share, a larger one is compiled now: counts of neighbours
+fluctuate, so it would be needed in the middle of the run.  Later lists take the smallest that fits."""
+
+ROOM = 0.1
+"""By how much that one is larger."""
 
 
 class BlewUp(ArithmeticError):
@@ -68,7 +76,8 @@ class Standing(NamedTuple):
     Attributes:
         positions: (atoms, 3) float64 where the list was built; displacements refer to them.
         cell: (3, 3) float64 there.
-        shapes: buckets of the engine there; another bucket may change the last digit of a sum.
+        shape: its bucket; another one may change the last digit of a sum.
+        shapes: buckets known by then, from which later lists choose.
         freedom: degrees of freedom.
         key: (2,) uint32, random seed.
         progress: on the device.
@@ -76,6 +85,7 @@ class Standing(NamedTuple):
 
     positions: np.ndarray
     cell: np.ndarray
+    shape: Shape
     shapes: list[Shape]
     freedom: int
     key: np.ndarray
@@ -133,8 +143,8 @@ class Run:
         self._set_freedom(standing.freedom)
         self.key = standing.key
         with self.engine.exclusive():
-            self.engine._shapes[:] = standing.shapes
-            self._move_list(standing.positions, standing.cell)
+            self.engine._shapes = list(standing.shapes)
+            self._move_list(standing.positions, standing.cell, standing.shape)
         self._stand(self._cast(standing.progress))
 
     def advance(self, until: int) -> None:
@@ -166,7 +176,8 @@ class Run:
     def standing(self) -> Standing:
         """What decides how this run goes on."""
         positions, cell = self._at_list.positions.copy(), self._at_list.cell.array.copy()
-        return Standing(positions, cell, self._shapes, self.freedom, self.key, jax.device_get(self._progress))
+        progress = jax.device_get(self._progress)
+        return Standing(positions, cell, self._shape, self._shapes, self.freedom, self.key, progress)
 
     def _set_freedom(self, freedom: int) -> None:
         self.freedom = freedom
@@ -179,12 +190,16 @@ class Run:
         momenta, energies = state.velocities * self.masses, state.energies + self._isolated
         self.snapshot = Snapshot(int(state.step), *self._absolute(state), momenta, energies, state.forces, state.virial)
 
-    def _build_list(self) -> None:
-        """A list for the positions that displacements refer to, always a fresh one."""
+    def _build_list(self, shape: Shape | None = None) -> None:
+        """A fresh list for the positions that displacements refer to; in this bucket, or a known or new one."""
         with self.engine.exclusive():
-            self.engine._placed = None
-            placed = self.engine._place(self._at_list)[0]
-            self._shapes = list(self.engine._shapes)
+            placed = self._place(shape)
+            need, now = placed.layout.need, placed.shape
+            soon = need._replace(neighbours=tuple(math.ceil((1 + MARGIN) * n) for n in need.neighbours))
+            if shape is None and not any(s.holds(soon) for s in self.engine._shapes):
+                larger = tuple(capacity(n, slack=ROOM) for n in now.neighbours)
+                placed = self._place(now._replace(neighbours=larger))
+            self._shape, self._shapes = placed.shape, list(dict.fromkeys(self.engine._shapes))
         size = placed.shape.blocks * placed.shape.block
         atom = np.full(size, len(self._at_list), np.int32)
         atom[placed.layout.place] = np.arange(len(self._at_list))
@@ -194,6 +209,18 @@ class Run:
         inverse = np.divide(1.0, self.masses, out=np.zeros_like(self.masses), where=self.mobile[:, None])
         self._system = self._cast(System(self.masses, inverse, abs(np.linalg.det(self._at_list.cell.array))))
 
+    def _place(self, shape: Shape | None):
+        """The engine's list of the present positions, in this bucket."""
+        engine, known = self.engine, self.engine._shapes
+        engine._placed = None
+        if shape is None:
+            return engine._place(self._at_list)[0]
+        engine._shapes = [shape]
+        try:
+            return engine._place(self._at_list)[0]
+        finally:
+            engine._shapes = list(dict.fromkeys([*known, *engine._shapes]))
+
     def _onto_new_list(self, progress: Progress) -> Progress:
         """The same advanced step, relative to a list built at its positions."""
         moved = jax.device_get(progress.moved)
@@ -201,10 +228,10 @@ class Run:
         moved = moved._replace(displacements=np.zeros_like(moved.displacements), strain=np.zeros_like(moved.strain))
         return self._cast(Progress(moved, moved, np.int32(GOES_ON)))
 
-    def _move_list(self, positions, cell):
+    def _move_list(self, positions, cell, shape=None):
         self._at_list.set_cell(cell)
         self._at_list.positions[:] = positions
-        self._build_list()
+        self._build_list(shape)
 
     def _absolute(self, state: State):
         """Positions (atoms, 3) and cell (3, 3), float64."""

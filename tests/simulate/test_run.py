@@ -1,0 +1,51 @@
+"""Lists and buckets of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import units
+
+from latte_ase.graph import Shape
+from latte_ase.simulate import NVE
+from latte_ase.simulate.run import Run
+
+
+@pytest.fixture
+def begun(silicon, calculator):
+    """Function (shapes known to the engine) -> Run that has its first list."""
+
+    def begin(shapes):
+        engine = calculator().engine
+        engine._shapes = shapes
+        run = Run(silicon, engine, NVE(), timestep=units.fs)
+        run._build_list()
+        return run
+
+    return begin
+
+
+def test_a_larger_bucket_is_taken_early_once_and_then_the_smallest_that_fits(begun):
+    need = begun([]).engine._placed.layout.need.neighbours[0]
+    tight, roomy = Shape(1, 8, (need,)), Shape(1, 8, (need + 4,))
+    run = begun([tight])
+    (larger,) = set(run._shapes) - {tight}
+    assert larger.neighbours[0] >= 1.05 * need
+    assert run._reference.graph.species.shape == (1,)
+    assert run._reference.graph.groups[0].edges.shape[2] == larger.neighbours[0]
+    run._build_list()
+    assert run._reference.graph.groups[0].edges.shape[2] == need
+    assert run.engine._shapes == run._shapes == [tight, larger]
+    assert begun([roomy])._shapes == [roomy]
+
+
+def test_the_last_step_has_the_positions_of_the_atoms_to_the_last_bit(silicon, calculator):
+    """Nothing is wrapped or shifted: 1e5 Angstrom away float32 would see nothing else."""
+    silicon.positions += 1e5
+    run = Run(silicon, calculator(dtype="float32").engine, NVE(), timestep=units.fs)
+    run.begin()
+    np.testing.assert_array_equal(run.snapshot.positions, silicon.positions)
+    run.advance(1)
+    moved = run.snapshot.positions - silicon.positions
+    np.testing.assert_allclose(moved, units.fs * silicon.get_velocities(), atol=1e-4)
+    assert np.abs(moved).max() > 0.005
