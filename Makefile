@@ -44,6 +44,7 @@ tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
 
 bench: $(VENV)/.plots  ## speed against the floor and peers; half an hour, idle machine; out/bench, see docs/performance.md
 	$(BIN)/python benchmarks/speed.py --sizes $(SIZES) --presets $(PRESETS) --cores $(CORES) --out $(BENCH)
+	$(BIN)/python benchmarks/start.py --cores $(CORES) --out $(BENCH)
 	$(BIN)/python benchmarks/compare.py --cores $(CORES) --out $(BENCH)
 	$(BIN)/python benchmarks/loop.py --cores $(CORES) --out $(BENCH)
 	$(BIN)/python benchmarks/scaling.py --cores $(CORES) --out $(BENCH)

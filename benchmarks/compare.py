@@ -45,9 +45,10 @@ class Peer:
         environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
         command = [python, str(HERE / f"{name}_speed.py"), str(structure), str(CUTOFF), *more]
         try:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("w"), env=environment
-            )
+            with log.open("w") as errors:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
+                )
         except OSError as error:
             raise Gone(f"{python}: {error.strerror}") from error
 
