@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latte_ase.calculator import LatteCalculator
     from latte_ase.evaluation import evaluate
     from latte_ase.potential import Potential
+    from latte_ase.prediction import predict
     from latte_ase.pretrained import list_models, load_model
     from latte_ase.training.finetune import finetune
     from latte_ase.training.loop import train
@@ -26,6 +27,7 @@ _WHERE = {
     "finetune": "latte_ase.training.finetune",
     "list_models": "latte_ase.pretrained",
     "load_model": "latte_ase.pretrained",
+    "predict": "latte_ase.prediction",
     "train": "latte_ase.training.loop",
 }
 
@@ -36,6 +38,7 @@ __all__ = [
     "finetune",
     "list_models",
     "load_model",
+    "predict",
     "train",
 ]
 

@@ -10,8 +10,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from latte_ase import dataset
-from latte_ase.engine import Engine
-from latte_ase.pretrained import load_model
+from latte_ase.prediction import predict
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,14 @@ def _rmse(x):
 
 
 def evaluate(
-    model: Any, frames: Any, *, device=None, dtype: str = "float32", progress: Callable | None = None
+    model: Any, frames: Any, *, device=None, dtype: str | None = None, progress: Callable | None = None
 ) -> Evaluation:
     """Compare a model with labels.
 
     Args:
-        model: what `latte_ase.load_model` takes.
+        model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
         frames: file or iterable of ase.Atoms with energies and forces in their calculators.
-        device, dtype: as for `LatteCalculator`.
+        device, dtype: as for `latte_ase.predict`.
         progress: wraps the iteration over frames, for example `rich.progress.track`.
 
     Returns:
@@ -84,13 +83,12 @@ def evaluate(
     """
     structures = dataset.read_frames(frames)
     dataset.require_labels(structures, ("energy", "forces"), str(frames) if isinstance(frames, str) else "the set")
-    engine = Engine(load_model(model), device=device, dtype=dtype, skin=0.0)
     energies: list[Any] = []
     forces: list[Any] = []
-    for atoms in progress(structures) if progress else structures:
-        output = engine.evaluate(atoms)
-        energies.append((dataset.label(atoms, "energy") / len(atoms), output.energy / len(atoms)))
-        forces.append(np.stack([dataset.label(atoms, "forces"), np.asarray(output.forces)], axis=-1))
+    results = predict(model, structures, device=device, dtype=dtype, progress=progress)
+    for atoms, result in zip(structures, results, strict=True):
+        energies.append((dataset.label(atoms, "energy") / len(atoms), result.energy / len(atoms)))
+        forces.append(np.stack([dataset.label(atoms, "forces"), np.asarray(result.forces)], axis=-1))
     return Evaluation(
         np.array(energies), np.concatenate(forces), np.concatenate([atoms.numbers for atoms in structures])
     )

@@ -15,6 +15,8 @@ import latte_ase
 ORDER = """
     radial neighbours
     graph domain sparsity
+    molecules
+    batching
     moments
     contractions
     descriptors.base
@@ -27,6 +29,7 @@ ORDER = """
     model_io dataset
     pretrained
     calculator ase_plugin
+    prediction
     evaluation
     plots
     training.config training.progress training.checkpoint

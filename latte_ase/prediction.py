@@ -1,0 +1,318 @@
+"""Energies, forces and stress of many structures: batches, one compiled call each, in order.
+
+The list of pairs is made on the host while the batches before are computed.  On a CPU several
+batches are computed at once, one per core: one batch is too small to keep two cores busy.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Lock, local
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from latte_ase import derivatives
+from latte_ase.batching import Numbered, Shapes, batches
+from latte_ase.calculator import LatteCalculator
+from latte_ase.engine import Engine, refuse_fork
+from latte_ase.graph import Graph, Shape, fill, join, lay_out
+from latte_ase.molecules import Frames, frames_of, is_molecule, molecule_pairs
+from latte_ase.neighbours import Pairs, neighbour_list
+from latte_ase.potential import Architecture, Potential, device_constants
+from latte_ase.pretrained import load_model
+
+ATOMS_ON_CPU, ATOMS_ON_GPU = 1024, 16384
+"""Atoms of a batch.  On a CPU a batch should stay in the cache of a core."""
+MOST = 0.5
+"""Of the pairs of a molecule: where more are within the cutoff, all are kept, and only edges change."""
+KEPT = 64
+"""Molecules whose graphs are kept."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one structure.
+
+    Attributes:
+        energy: eV.
+        energies: (atoms,) eV, site energies.
+        forces: (atoms, 3) eV/Angstrom, or None where only energies were asked for.
+        stress: (6,) eV/Angstrom^3, Voigt order xx yy zz yz xz xy; None without a volume, or as forces.
+    """
+
+    energy: float
+    energies: np.ndarray
+    forces: np.ndarray | None
+    stress: np.ndarray | None
+
+
+def predict(
+    model: Any,
+    structures: str | Path | Atoms | Iterable[Atoms],
+    *,
+    forces: bool = True,
+    batch: int | None = None,
+    device=None,
+    dtype: str | None = None,
+    progress: Callable | None = None,
+) -> Iterator[Prediction]:
+    """Results for thousands of structures, much faster than one after the other.
+
+    >>> for atoms, result in zip(frames, predict("latte-water", frames)):
+    ...     print(len(atoms), result.energy, result.forces)
+
+    Structures are read as they are needed and results come as they are ready, so that neither has
+    to fit into memory.  The numbers are those of `LatteCalculator`.
+
+    Args:
+        model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
+        structures: file that `ase.io.iread` reads, or iterable of ase.Atoms, of any sizes, cells and pbc.
+        forces: also forces and stress; False is about four times faster.
+        batch: atoms computed at once; default 1024 on a CPU, 16384 elsewhere.
+        device, dtype: as for `LatteCalculator`; default: the calculator's own.
+        progress: wraps the iteration over structures, for example `rich.progress.track`.
+
+    Returns:
+        Iterator of `Prediction` in the order of the structures.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a structure without atoms, with an unknown element, a position that is not finite or a
+            bad cell; says which one.
+    """
+    if isinstance(model, LatteCalculator):
+        same = device is None and dtype in (None, model.engine.dtype.name)
+        engine = model.engine if same else Engine(
+            model.potential, device=device or model.engine.device, dtype=dtype or model.engine.dtype.name
+        )  # fmt: skip
+    else:
+        engine = Engine(load_model(model), device=device, dtype=dtype or "float32")
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch is {batch}; 1 atom or more is needed.")
+    if isinstance(structures, (str, Path)):
+        if not Path(structures).exists():
+            raise FileNotFoundError(f"There is no file {structures}. Give the path of a file of structures.")
+        structures = iread(structures, ":")
+    elif isinstance(structures, Atoms):
+        structures = [structures]
+    return _predict(_Batches(engine, batch, forces), progress(structures) if progress else structures)
+
+
+def _predict(work: _Batches, structures) -> Iterator[Prediction]:
+    refuse_fork()
+    running: deque = deque()
+    done: dict[int, Prediction] = {}
+    following = 0
+    pool = ThreadPoolExecutor(work.threads)
+
+    def finish():
+        prepared, future = running.popleft()
+        done.update(work.split(prepared, future.result()))
+
+    try:
+        for group in batches(structures, work.atoms):
+            prepared = work.prepare(group)
+            running.append((prepared, pool.submit(work.compute, prepared)))
+            while running and (len(running) > work.threads + 1 or running[0][1].done()):
+                finish()
+            while following in done:
+                yield done.pop(following)
+                following += 1
+        while running:
+            finish()
+            while following in done:
+                yield done.pop(following)
+                following += 1
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)  # whoever breaks off leaves no thread behind
+
+
+class _Prepared(NamedTuple):
+    """A batch on the host."""
+
+    group: list[Numbered]
+    sizes: np.ndarray
+    species: np.ndarray
+    place: np.ndarray
+    shape: Shape
+    graph: Graph
+
+
+class _Batches:
+    """What happens to a batch: prepared here, computed in another thread, split here."""
+
+    def __init__(self, engine: Engine, atoms: int | None, forces: bool):
+        on_cpu = engine.device.platform == "cpu"
+        self.engine, self.forces = engine, forces
+        self.atoms = atoms or (ATOMS_ON_CPU if on_cpu else ATOMS_ON_GPU)
+        self.threads = engine.threads
+        elements = len(engine.potential.elements)
+        # large blocks save loops, but leave half a block empty for each element
+        self.block = 32 if elements <= 6 else 16 if elements <= 12 else 8
+        self.shapes = Shapes(-(-self.atoms // self.block) + min(elements, 8))
+        self.at_once = 1 if on_cpu else 0
+        self._frames: dict[bytes, Frames | None] = {}
+        self._compiled: set[Shape] = set()
+        self._compiling = Lock()
+        with self._precision():
+            weights = (engine.potential.params, device_constants(engine.potential))
+            cast = jax.tree.map(lambda a: np.asarray(a, engine.dtype), weights)
+            self.weights = jax.device_put(cast, engine.device)
+
+    @contextmanager
+    def _precision(self):
+        with jax.enable_x64(self.engine.dtype == np.float64), jax.default_device(self.engine.device):
+            yield
+
+    def prepare(self, group: list[Numbered]) -> _Prepared:
+        """Pairs and padded arrays."""
+        try:
+            prepared, pairs = self._same_molecule(group) or self._any(group)
+        except ValueError as error:
+            raise _blame(self.engine.potential, group) or error from None
+        self.engine.stats.list_builds += len(group)
+        self.engine.stats.padding_waste = 1 - pairs / max(prepared.shape.places, 1)
+        return prepared
+
+    def _any(self, group) -> tuple[_Prepared, int]:
+        sizes = np.array([len(atoms) for _, atoms in group])
+        species = self.engine.potential.species(np.concatenate([atoms.numbers for _, atoms in group]))
+        pairs = _pairs(group, sizes, self.engine.potential.cutoff)
+        layout = lay_out(species, pairs, self.block)
+        shape = self.shapes.choose(layout.need)
+        graph = fill(layout, pairs, 0, shape, self.engine.dtype)
+        return _Prepared(group, sizes, species, layout.place, shape, graph), len(pairs.i)
+
+    def _same_molecule(self, group) -> tuple[_Prepared, int] | None:
+        """The same for frames of one molecule, where most of its pairs are within the cutoff."""
+        first = group[0].atoms
+        if not is_molecule(first):
+            return None
+        name, copies = first.numbers.tobytes(), max(1, self.atoms // len(first))
+        if any(atoms.numbers.tobytes() != name for _, atoms in group):
+            return None
+        positions = _positions(group)
+        species = self.engine.potential.species(first.numbers)
+        if name not in self._frames:
+            if 2 * len(group) < copies:
+                return None  # not worth it
+            if len(self._frames) > KEPT:
+                self._frames.clear()
+            near = len(molecule_pairs(first.positions, [len(first)], self.engine.potential.cutoff).i)
+            self._frames[name] = None
+            if near > MOST * len(first) * (len(first) - 1):
+                choose = partial(self.shapes.choose, exact=True)
+                self._frames[name] = frames_of(species, copies, self.block, choose, self.engine.dtype)
+        frames = self._frames[name]
+        if frames is None:
+            return None
+        sizes, species = np.full(len(group), len(first)), np.tile(species, len(group))
+        place = frames.layout.place[: len(positions)]
+        prepared = _Prepared(group, sizes, species, place, frames.shape, frames.with_positions(positions))
+        return prepared, frames.pairs * len(group) // copies
+
+    def compute(self, prepared: _Prepared):
+        """Energies, and forces and virials of atoms, in graph order; how often it compiled."""
+        shape = prepared.shape
+        if shape in self._compiled:
+            return self._call(prepared.graph)
+        with self._compiling:  # two threads would compile the same function twice
+            result = self._call(prepared.graph)
+            self._compiled.add(shape)
+            return result
+
+    def _call(self, graph):
+        before = getattr(_traced, "count", 0)
+        function = _derivatives if self.forces else _energies
+        with self._precision():
+            at_once = self.at_once or graph.species.shape[0]
+            result = function(self.engine.potential.architecture, at_once, *self.weights, graph)
+            result = jax.device_get(result)
+        return result, getattr(_traced, "count", 0) - before
+
+    def split(self, prepared: _Prepared, computed) -> Iterator[tuple[int, Prediction]]:
+        """(place in the stream, result) of every structure of a batch."""
+        result, compilations = computed
+        self.engine.stats.calls += 1
+        self.engine.stats.compilations += compilations
+
+        def gather(values):
+            return values.reshape(-1, *values.shape[2:])[prepared.place].astype(np.float64)
+
+        ends = np.cumsum(prepared.sizes)
+        starts = ends - prepared.sizes
+        energies = gather(result[0]) + self.engine.potential.reference_energies[prepared.species]
+        totals = np.add.reduceat(energies, starts).tolist()
+        forces = gather(result[1]) if self.forces else None
+        stresses: list = [None] * len(ends)
+        volumes = np.abs(np.linalg.det(np.array([atoms.cell.array for _, atoms in prepared.group])))
+        if self.forces and volumes.any():
+            virials = np.add.reduceat(gather(result[2]), starts)
+            stresses = [full_3x3_to_voigt_6_stress(w) / v if v else None for w, v in zip(virials, volumes, strict=True)]
+        spans = zip(prepared.group, totals, starts.tolist(), ends.tolist(), stresses, strict=True)
+        for (index, _), total, start, end, stress in spans:
+            own = None if forces is None else forces[start:end]
+            yield index, Prediction(total, energies[start:end], own, stress)
+
+
+def _positions(group):
+    positions = np.concatenate([atoms.positions for _, atoms in group])
+    if not np.isfinite(positions).all():
+        raise ValueError("A position is not finite.")
+    return positions
+
+
+def _pairs(group, sizes, cutoff) -> Pairs:
+    if is_molecule(group[0].atoms):
+        return molecule_pairs(_positions(group), sizes, cutoff)
+    lists = [neighbour_list(a.positions, a.cell.array, a.pbc, cutoff) for _, a in group]
+    return join(lists, sizes)[0]
+
+
+def _blame(potential: Potential, group) -> ValueError | None:
+    """The error of the first structure that has one by itself."""
+    for index, atoms in group:
+        try:
+            potential.species(atoms.numbers)
+            neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff)
+        except ValueError as error:
+            return ValueError(f"Structure {index}: {error}")
+    return None
+
+
+_traced = local()
+
+
+def _count_trace():
+    _traced.count = getattr(_traced, "count", 0) + 1
+
+
+def _at_rest(graph):
+    """u and F of a fresh list: constants, so that the compiler leaves them out."""
+    dtype = graph.is_atom.dtype
+    graph = graph._replace(structure=jnp.zeros(graph.is_atom.shape, jnp.int32))
+    return graph, jnp.zeros((*graph.is_atom.shape, 3), dtype), jnp.eye(3, dtype=dtype)[None]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _derivatives(architecture: Architecture, at_once, params, constants, graph):
+    _count_trace()
+    return tuple(derivatives.derivatives(architecture, params, constants, *_at_rest(graph), at_once=at_once))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _energies(architecture: Architecture, at_once, params, constants, graph):
+    _count_trace()
+    return (derivatives.energies(architecture, params, constants, *_at_rest(graph), at_once=at_once),)
