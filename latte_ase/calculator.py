@@ -37,6 +37,7 @@ class LatteCalculator(Calculator):
         device: None for JAX's default device, "cpu", "gpu", "cuda:1", or a jax device.
         dtype: "float32", or "float64" for phonons, finite differences and tight relaxations.
         skin: Angstrom; a neighbour list serves until atoms moved by about half of it.
+        threads: CPU cores to use; default all that this process may use.
         strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
             or closer than there; without, one `DomainWarning` per pair of elements.
         **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
@@ -53,11 +54,12 @@ class LatteCalculator(Calculator):
         device=None,
         dtype: str = "float32",
         skin: float = SKIN,
+        threads: int | None = None,
         strict: bool = False,
         **ase_kwargs: Any,
     ):
         super().__init__(**ase_kwargs)
-        self.engine = Engine(load_model(potential), device=device, dtype=dtype, skin=skin)
+        self.engine = Engine(load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads)
         self.strict = strict
         self._warned: set[tuple[str, str]] = set()
 
@@ -67,7 +69,7 @@ class LatteCalculator(Calculator):
 
         Args:
             model: see `latte_ase.load_model`.
-            **options: device, dtype, skin, strict and ASE's own, as for the class.
+            **options: device, dtype, skin, threads, strict and ASE's own, as for the class.
         """
         return cls(model, **options)
 
@@ -132,6 +134,25 @@ class LatteCalculator(Calculator):
         self._warned.update(e.elements for e in new)
         # the caller's line is in ASE, many levels up; the text names the model and the atoms instead
         warnings.warn(text, DomainWarning, stacklevel=2)
+
+    def check_state(self, atoms, tol=0.0):
+        """What changed since the last calculation, of what this calculator reads.
+
+        Every change counts, be it below `tol`.  (ASE's comparison takes 0.1 ms, more than the forces of 9 atoms.)
+
+        Returns:
+            list of "positions", "numbers", "cell", "pbc".
+        """
+        before = self.atoms
+        if before is None:
+            return list(all_changes)
+        pairs = {
+            "positions": (atoms.positions, before.positions),
+            "numbers": (atoms.numbers, before.numbers),
+            "cell": (atoms.cell.array, before.cell.array),
+            "pbc": (atoms.pbc, before.pbc),
+        }
+        return [name for name, (now, then) in pairs.items() if not np.array_equal(now, then)]
 
     def get_property(self, name, atoms=None, allow_calculation=True):
         """As ASE's; a property that this potential cannot have is refused with what it has.

@@ -33,98 +33,214 @@ class Derivatives(NamedTuple):
     virials: jax.Array
 
 
-def edge_vectors(group, displacements, deformation, structure):
-    """D = D0 @ F + u_j - u_i of one neighbour group.
+class PairGradients(NamedTuple):
+    """Before pairs are put together into forces.
+
+    Attributes:
+        energies: (blocks, block) site energies without E0, eV; 0 where padded.
+        gradients: per group (blocks, block, k, 3), g = d(SUM_n E_n)/dD in eV/Angstrom; 0 where padded.
+        virials: (blocks, block, 3, 3) SUM_k g_ik (x) D_ik per atom, eV.
+    """
+
+    energies: jax.Array
+    gradients: tuple[jax.Array, ...]
+    virials: jax.Array
+
+
+def edge_vectors(edges, neighbour, displacements, own, deformation):
+    """D = D0 @ F + u_j - u_i of neighbours in one group; leading axes are those of some atoms.
 
     Args:
-        group: `graph.Group`.
-        displacements: (blocks, block, 3), u in Angstrom.
-        deformation: (structures, 3, 3), F.
-        structure: (blocks, block) int.
+        edges: (..., k, 3), D0 in Angstrom.
+        neighbour: (..., k) int, places of the neighbours.
+        displacements: (blocks, block, 3), u of every atom in Angstrom.
+        own: (..., 3), u of these atoms.
+        deformation: (..., 3, 3), F of their structures.
 
     Returns:
-        (blocks, block, k, 3) in Angstrom.
+        (..., k, 3) in Angstrom.
     """
-    u_j = displacements.reshape(-1, 3)[group.neighbour]
-    f = deformation[structure]
+    u_j = displacements.reshape(-1, 3)[neighbour]
     # three products instead of a matrix product: no rounding to TF32, and it fuses
-    strained = sum(group.edges[..., a, None] * f[..., None, a, :] for a in range(3))
-    return strained + u_j - displacements[..., None, :]
+    strained = sum(edges[..., a, None] * deformation[..., None, a, :] for a in range(3))
+    return strained + u_j - own[..., None, :]
 
 
-def _blocks(architecture, params, constants, graph: Graph, edges):
-    """What a block needs, with leading axis (blocks,)."""
+class _Block(NamedTuple):
+    """One block of atoms; with a leading axis, all of them.
+
+    Attributes:
+        rows: tables of the potential at the block's species.
+        is_atom: (block,).
+        kinds: per group (block,) species of the neighbours.
+    """
+
+    rows: Any
+    is_atom: Any
+    kinds: tuple
+
+
+class _Motion(NamedTuple):
+    """What makes edge vectors of the list, of one block or with a leading axis of all.
+
+    Attributes:
+        edges, neighbour: per group, see `graph.Group`.
+        own: (block, 3) u of the block's atoms.
+        deformation: (block, 3, 3) F of their structures.
+    """
+
+    edges: tuple
+    neighbour: tuple
+    own: Any
+    deformation: Any
+
+    def edge_vectors(self, displacements):
+        """Per group (..., k, 3)."""
+        return tuple(
+            edge_vectors(e, n, displacements, self.own, self.deformation)
+            for e, n in zip(self.edges, self.neighbour, strict=True)
+        )
+
+
+def _over_blocks(function, architecture, params, constants, graph: Graph, displacements, deformation, **how):
+    """`function(block, edges)` of every block, with its edge vectors; `how` as the options of `energies`."""
+    own, used, at_once = how.get("own"), how.get("used"), how.get("at_once", 1)
     tables = species_tables(architecture, params, constants)
     rows = jax.tree.map(lambda table: jnp.asarray(table)[graph.species], tables)
-    return rows, graph.is_atom, edges, tuple(group.species for group in graph.groups)
+    blocks = _Block(rows, graph.is_atom, tuple(group.species for group in graph.groups))
+    motion = _Motion(
+        tuple(group.edges for group in graph.groups),
+        tuple(group.neighbour for group in graph.groups),
+        displacements if own is None else own,
+        deformation[graph.structure],
+    )
+    if used is None:
+        # A block is small enough to be computed again in the backward pass of training.
+        once = jax.checkpoint(lambda inputs: function(*inputs), prevent_cse=False)
+        batch = None if at_once == 1 else min(at_once, graph.species.shape[0])
+        return jax.lax.map(once, (blocks, motion.edge_vectors(displacements)), batch_size=batch)
+
+    def one(k):
+        block, moved = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion))
+        return function(block, moved.edge_vectors(displacements))
+
+    def put(k, results):
+        return jax.tree.map(lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, k, 0), results, one(k))
+
+    empty = jax.tree.map(
+        lambda a: jnp.zeros((graph.species.shape[0], *a.shape), a.dtype), jax.eval_shape(one, jnp.int32(0))
+    )
+    return jax.lax.fori_loop(0, used, put, empty)
 
 
-def _all_edges(graph, displacements, deformation):
-    return tuple(edge_vectors(g, displacements, deformation, graph.structure) for g in graph.groups)
-
-
-def energies(architecture: Architecture, params, constants, graph: Graph, displacements, deformation, *, at_once=1):
+def energies(
+    architecture: Architecture,
+    params,
+    constants,
+    graph: Graph,
+    displacements,
+    deformation,
+    *,
+    own=None,
+    used=None,
+    at_once=1,
+):
     """Site energies (blocks, block) in eV without E0, and no derivative.
 
     Args:
         architecture, params, constants: the potential.
         graph: the structures.
-        displacements: (blocks, block, 3) u since the list was built, Angstrom.
+        displacements: (all blocks, block, 3) u since the list was built, Angstrom.
         deformation: (structures, 3, 3) F since then.
-        at_once: blocks computed together; 1 keeps a CPU's cache, all fill a GPU.
+        own: (blocks, block, 3) u of the atoms of these blocks, where `graph` holds some of all blocks.
+        used: () int, compute this many blocks and leave the others 0.  Cannot be differentiated in reverse;
+            default all blocks, in a loop that can.
+        at_once: without `used`, blocks computed together; 1 keeps a CPU's cache, all fill a GPU.
     """
 
-    def block(inputs):
-        row, is_atom, edges, kinds = inputs
-        return is_atom * site_energies(architecture, row, edges, kinds)
+    def block(block, edges):
+        return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds)
 
-    edges = _all_edges(graph, displacements, deformation)
-    inputs = _blocks(architecture, params, constants, graph, edges)
-    return jax.lax.map(jax.checkpoint(block, prevent_cse=False), inputs, batch_size=_batch(at_once, graph))
+    how = {"own": own, "used": used, "at_once": at_once}
+    return _over_blocks(block, architecture, params, constants, graph, displacements, deformation, **how)
+
+
+def pair_gradients(
+    architecture: Architecture,
+    params,
+    constants,
+    graph: Graph,
+    displacements,
+    deformation,
+    *,
+    own=None,
+    used=None,
+    at_once=1,
+) -> PairGradients:
+    """Energies and their derivatives with respect to pairs; arguments as `energies`.
+
+    Blocks do not know of each other here, so that parts of a graph can be computed apart.
+    """
+
+    def block(block, edges):
+        def masked(edges):
+            return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds)
+
+        values, pull = jax.vjp(masked, edges)
+        gradients = pull(jnp.ones_like(values))[0]
+        virials: Any = sum(
+            jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
+        )
+        return PairGradients(values, gradients, virials)
+
+    how = {"own": own, "used": used, "at_once": at_once}
+    return _over_blocks(block, architecture, params, constants, graph, displacements, deformation, **how)
+
+
+def forces_of_pairs(gradients, reverse):
+    """F_i = SUM_k g_ik - g_rev(ik).
+
+    Args:
+        gradients: per group (blocks, block, k, 3).
+        reverse: per group (blocks, block, k) int, `graph.Group.reverse`.
+
+    Returns:
+        (blocks, block, 3) in eV/Angstrom.
+    """
+    everyone = jnp.concatenate([g.reshape(-1, 3) for g in gradients])
+    forces: Any = sum(jnp.sum(g - everyone[r], axis=-2) for g, r in zip(gradients, reverse, strict=True))
+    return forces
 
 
 def derivatives(
-    architecture: Architecture, params, constants, graph: Graph, displacements, deformation, *, at_once=1
+    architecture: Architecture, params, constants, graph: Graph, displacements, deformation, *, used=None, at_once=1
 ) -> Derivatives:
     """Energies, forces and virials; arguments as `energies`."""
-
-    def block(inputs):
-        row, is_atom, edges, kinds = inputs
-
-        def masked(edges):
-            return is_atom * site_energies(architecture, row, edges, kinds)
-
-        values, pull = jax.vjp(masked, edges)
-        return values, pull(jnp.ones_like(values))[0]
-
-    edges = _all_edges(graph, displacements, deformation)
-    inputs = _blocks(architecture, params, constants, graph, edges)
-    # A block is small enough to be computed again in the backward pass of training.
-    values, gradients = jax.lax.map(jax.checkpoint(block, prevent_cse=False), inputs, batch_size=_batch(at_once, graph))
-    everyone = jnp.concatenate([g.reshape(-1, 3) for g in gradients])
-    forces: Any = sum(
-        jnp.sum(g - everyone[group.reverse], axis=-2) for g, group in zip(gradients, graph.groups, strict=True)
-    )
-    virials: Any = sum(
-        jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
-    )
-    return Derivatives(values, forces, virials)
+    how = {"used": used, "at_once": at_once}
+    pairs = pair_gradients(architecture, params, constants, graph, displacements, deformation, **how)
+    forces = forces_of_pairs(pairs.gradients, tuple(group.reverse for group in graph.groups))
+    return Derivatives(pairs.energies, forces, pairs.virials)
 
 
-def _batch(at_once, graph):
-    return None if at_once == 1 else min(at_once, graph.species.shape[0])
-
-
-def features(architecture: Architecture, params, constants, graph: Graph, displacements, deformation, *, at_once=1):
+def features(
+    architecture: Architecture,
+    params,
+    constants,
+    graph: Graph,
+    displacements,
+    deformation,
+    *,
+    own=None,
+    used=None,
+    at_once=1,
+):
     """Descriptor of every atom (blocks, block, features); 0 where padded.  Arguments as `energies`."""
 
-    def block(inputs):
-        row, is_atom, edges, kinds = inputs
-        return is_atom[:, None] * architecture.descriptor.features(row["descriptor"], edges, kinds)
+    def block(block, edges):
+        return block.is_atom[:, None] * architecture.descriptor.features(block.rows["descriptor"], edges, block.kinds)
 
-    edges = _all_edges(graph, displacements, deformation)
-    inputs = _blocks(architecture, params, constants, graph, edges)
-    return jax.lax.map(block, inputs, batch_size=_batch(at_once, graph))
+    how = {"own": own, "used": used, "at_once": at_once}
+    return _over_blocks(block, architecture, params, constants, graph, displacements, deformation, **how)
 
 
 def hessian_products(

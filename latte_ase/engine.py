@@ -11,18 +11,20 @@ import copy
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase import derivatives, sparsity
+from latte_ase import derivatives, multicore, sparsity
 from latte_ase.domain import Excursion, Suspects
-from latte_ase.graph import Graph, Layout, Shape, capacity, fill, lay_out
+from latte_ase.graph import Graph, Layout, Shape, block_capacity, capacity, fill, lay_out
+from latte_ase.multicore import Part
 from latte_ase.neighbours import VerletList
 from latte_ase.potential import Architecture, Potential, device_constants
 
@@ -30,6 +32,9 @@ SKIN = 0.5
 """Default skin in Angstrom."""
 SLACK = 0.08
 """Room left in a new bucket of neighbours, as a fraction: densities fluctuate."""
+
+SMALLEST = Shape(blocks=4, block=8, neighbours=(7,))
+"""Every bucket has room for this: compiling one more for a smaller structure would not pay."""
 
 PROBES = 8
 """Columns of a Hessian computed at once."""
@@ -101,14 +106,38 @@ class Output(NamedTuple):
         return float(self.energies.sum())
 
 
-class _Placed(NamedTuple):
-    """A pair list on the device."""
+@dataclass(frozen=True)
+class _Placed:
+    """A pair list and its place on the device.
+
+    Attributes:
+        verlet: the list, and the rule for its use.
+        layout, shape: where atoms and pairs are, and the bucket.
+        arrays: padded numpy arrays, all blocks.
+        parts: the same on the device, cut into parts for the threads.
+        reverse: per group, the index of reverse pairs of all blocks, on the device; none for one part.
+        suspects: pairs that may leave the model's domain.
+        put: moves arrays to the device.
+    """
 
     verlet: VerletList
     layout: Layout
     shape: Shape
-    graph: Graph
+    arrays: Graph
+    parts: list[Part]
+    reverse: tuple
     suspects: Suspects
+    put: Callable
+
+    @property
+    def used(self):
+        """() int32, number of blocks that hold atoms."""
+        return np.int32(self.layout.need.blocks)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All blocks on the device."""
+        return self.parts[0].graph if len(self.parts) == 1 else self.put(self.arrays)
 
     def spread(self, values, dtype):
         """(atoms, ...) to (blocks, block, ...); padding is 0."""
@@ -116,6 +145,12 @@ class _Placed(NamedTuple):
         spread = np.zeros((size, *values.shape[1:]), dtype)
         spread[self.layout.place] = values
         return spread.reshape(self.shape.blocks, self.shape.block, *values.shape[1:])
+
+    def joined(self, results):
+        """(blocks, ...) from the results of all parts."""
+        values = [np.asarray(r)[: int(p.used)] for r, p in zip(results, self.parts, strict=True)]
+        room = np.zeros((self.shape.blocks - int(self.used), *values[0].shape[1:]), values[0].dtype)
+        return np.concatenate([*values, room])
 
     def gather(self, values):
         """The inverse, in float64."""
@@ -130,9 +165,9 @@ def _compiled(function):
     """`function(architecture, at_once, ...)` compiled, and every compilation counted."""
 
     @partial(jax.jit, static_argnums=(0, 1))
-    def counted(architecture: Architecture, at_once: int, *arrays):
+    def counted(architecture: Architecture, at_once: int, *arrays, **blocks):
         _count_trace()
-        return function(architecture, *arrays, at_once=at_once)
+        return function(architecture, *arrays, **blocks, at_once=at_once)
 
     return counted
 
@@ -142,10 +177,30 @@ def _with_total_virial(*arguments, **keywords):
     return result.energies, result.forces, jnp.sum(result.virials, axis=(0, 1))
 
 
+def _part(*arguments, **keywords):
+    pairs = derivatives.pair_gradients(*arguments, **keywords)
+    return pairs.energies, pairs.gradients, jnp.sum(pairs.virials, axis=(0, 1))
+
+
+@jax.jit
+def _forces(gradients, starts, reverse):
+    """Forces from the pairs of all parts, which start at these blocks."""
+    _count_trace()
+    return derivatives.forces_of_pairs([_joined(g, starts) for g in zip(*gradients, strict=True)], reverse)
+
+
+def _joined(parts, starts):
+    joined = jnp.zeros((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    for part, start in zip(parts, starts, strict=True):  # what one part has too much, the next one overwrites
+        joined = jax.lax.dynamic_update_slice_in_dim(joined, part, start, 0)
+    return joined
+
+
 # One compiled function per set of properties: who wants only energies does not pay for forces.
+_parts = _compiled(_part)
 _energies = _compiled(derivatives.energies)
 _derivatives = _compiled(_with_total_virial)
-_atomic_virials = _compiled(lambda *a, **k: derivatives.derivatives(*a, **k).virials)
+_atomic_virials = _compiled(lambda *a, **k: derivatives.pair_gradients(*a, **k).virials)
 _features = _compiled(derivatives.features)
 _hessian_products = _compiled(derivatives.hessian_products)
 
@@ -188,22 +243,37 @@ class Engine:
         device: None for JAX's default, "cpu", "gpu", "cuda:1", or a jax device.
         dtype: "float32" or "float64", of this engine alone.
         skin: Angstrom added to the cutoff of the pair list.
+        threads: CPU cores to use; default all that this process may use.
     """
 
-    def __init__(self, potential: Potential, *, device=None, dtype: str = "float32", skin: float = SKIN):
+    def __init__(
+        self,
+        potential: Potential,
+        *,
+        device=None,
+        dtype: str = "float32",
+        skin: float = SKIN,
+        threads: int | None = None,
+    ):
         if str(dtype) not in ("float32", "float64"):
             raise ValueError(f"dtype is {dtype!r}; allowed are 'float32' and 'float64'.")
         if not (np.isfinite(skin) and skin >= 0):
             raise ValueError(f"skin is {skin}; a length of 0 Angstrom or more is needed.")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}; 1 or more are needed, or None for all cores.")
         refuse_fork()
         self._lock = threading.RLock()
         self.potential, self.skin = potential, float(skin)
         self.dtype = np.dtype(str(dtype))
         self.device = find_device(device)
+        self._threads = threads
+        self.threads = 1 if self.device.platform != "cpu" else threads or multicore.cores()
         self.stats = Stats()
         self.domain = potential.domain
         self._placed: _Placed | None = None
+        self._last: tuple | None = None
         self._shapes: list[Shape] = []
+        self._warm: set[tuple[Callable, Shape]] = set()
         with self._precision():
             weights = (potential.params, device_constants(potential))
             cast = jax.tree.map(lambda a: np.asarray(a, self.dtype), weights)
@@ -231,7 +301,7 @@ class Engine:
         Raises:
             ValueError: no atoms, an unknown element, a position that is not finite, a bad cell.
         """
-        placed, (energies, forces, virial) = self._run(_derivatives, atoms)
+        placed, (energies, forces, virial) = self._run_derivatives(atoms)
         return Output(self._total(atoms, placed.gather(energies)), placed.gather(forces), virial.astype(np.float64))
 
     def energies(self, atoms) -> np.ndarray:
@@ -283,32 +353,82 @@ class Engine:
         return energies + self.potential.reference_energies[self.potential.species(atoms.numbers)]
 
     @_exclusive
+    def _run_derivatives(self, atoms):
+        """The list; energies, forces and virial in graph order."""
+        placed, *motion = self._place(atoms)
+        if len(placed.parts) == 1:
+            return placed, self._call(_derivatives, placed, *motion)
+        with self._counting():
+            energies, gradients, virials = zip(*self._in_parts(_parts, placed, *motion), strict=True)
+            with self._precision():
+                forces = _forces(gradients, [part.start for part in placed.parts], placed.reverse)
+            forces, virials = self._fetch((forces, virials))
+        return placed, (placed.joined(energies), forces, np.sum(virials, axis=0))
+
+    @_exclusive
     def _run(self, function, atoms, *per_atom):
         """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
-        placed, displacements, deformation = self._place(atoms)
+        placed, *motion = self._place(atoms)
+        if len(placed.parts) == 1 or function is _hessian_products:
+            return placed, self._call(function, placed, *motion, *per_atom)
+        with self._counting():
+            return placed, placed.joined(self._in_parts(function, placed, *motion))
+
+    def _call(self, function, placed, displacements, deformation, *per_atom):
         u, *more = (placed.spread(a, self.dtype) for a in (displacements, *per_atom))
-        at_once = 1 if self.device.platform == "cpu" else placed.shape.blocks
-        before = getattr(_traced, "count", 0)
-        with self._precision():
+        cpu = self.device.platform == "cpu"
+        # only loops over all blocks can be differentiated in reverse; a GPU takes all at once anyway
+        blocks = {"used": placed.used} if cpu and function is not _hessian_products else {}
+        with self._counting(), self._precision():
             result = function(
-                self.potential.architecture, at_once, self._params, self._constants,
-                placed.graph, u, deformation.astype(self.dtype)[None], *more,
+                self.potential.architecture, 1 if cpu else placed.shape.blocks, self._params, self._constants,
+                placed.graph, u, deformation.astype(self.dtype)[None], *more, **blocks,
             )  # fmt: skip
-            result = jax.device_get(result)
+            return self._fetch(result)
+
+    def _fetch(self, arrays):
+        """To numpy; on a CPU nothing is copied, and `jax.device_get` would take 25 microseconds for each."""
+        return jax.tree.map(np.asarray, arrays) if self.device.platform == "cpu" else jax.device_get(arrays)
+
+    def _in_parts(self, function, placed, displacements, deformation) -> list:
+        """Results of the parts of the list, each computed by a thread of its own."""
+        u, f = placed.spread(displacements, self.dtype), deformation.astype(self.dtype)[None]
+
+        def one(part):
+            with self._precision():  # settings of JAX belong to a thread
+                result = function(
+                    self.potential.architecture, 1, self._params, self._constants,
+                    part.graph, u, f, own=part.of(u), used=part.used,
+                )  # fmt: skip
+                return jax.block_until_ready(result)
+
+        if (function, placed.shape) not in self._warm:
+            one(placed.parts[0])  # compiles, once and in this thread, which counts
+            self._warm.add((function, placed.shape))
+        return multicore.at_once(one, placed.parts)
+
+    @contextmanager
+    def _counting(self):
+        before = getattr(_traced, "count", 0)
+        yield
         self.stats.calls += 1
         self.stats.compilations += getattr(_traced, "count", 0) - before
-        return placed, result
 
     @_exclusive
     def _place(self, atoms):
         """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3)."""
         if len(atoms) == 0:
             raise ValueError("The structure has no atoms; at least one is needed.")
+        asked = (atoms.numbers, atoms.pbc, atoms.cell.array, atoms.positions)
+        if self._last is not None and all(map(np.array_equal, asked, self._last[0])):
+            return self._last[1]
         placed = self._placed
         motion = None if placed is None else placed.verlet.motion(atoms)
         if placed is None or motion is None:
             self._placed = placed = self._build(atoms)
             motion = np.zeros((len(atoms), 3)), np.eye(3)
+        # the domain, the energies and the forces of one structure are asked for one after the other
+        self._last = tuple(array.copy() for array in asked), (placed, *motion)
         return placed, *motion
 
     def _build(self, atoms) -> _Placed:
@@ -320,19 +440,31 @@ class Engine:
         suspects = self.domain.suspects(species, verlet.pairs, self.skin)
         self.stats.list_builds += 1
         self.stats.padding_waste = 1 - len(verlet.pairs.i) / max(shape.places, 1)
+        count = multicore.parts_of(shape.blocks, self.threads)
+        parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
+        reverse = self._put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
+        return _Placed(verlet, layout, shape, graph, parts, reverse, suspects, self._put)
+
+    def _put(self, arrays):
         with self._precision():
-            return _Placed(verlet, layout, shape, jax.device_put(graph, self.device), suspects)
+            return jax.device_put(arrays, self.device)
 
     def _choose(self, need: Shape) -> Shape:
-        """The smallest known bucket that holds `need` without wasting half, else a new one."""
-        fitting = [s for s in self._shapes if s.holds(need) and s.places <= 2 * max(need.places, 64)]
+        """The known bucket that serves `need` best without much waste, else a new one.
+
+        Blocks that are not in use cost memory and a little time, empty places in used blocks cost time.
+        """
+        blocks = block_capacity(max(need.blocks, SMALLEST.blocks))
+        parts = multicore.parts_of(blocks, self.threads)
+        neighbours = tuple(capacity(max(n, SMALLEST.neighbours[0]), slack=SLACK) for n in need.neighbours)
+        new = Shape(-(-blocks // parts) * parts, need.block, neighbours)
+        width = sum(new.neighbours)
+        fitting = [s for s in self._shapes if s.holds(need) and sum(s.neighbours) <= 1.5 * width]
+        fitting = [s for s in fitting if s.blocks <= 4 * new.blocks]
         if fitting:
-            return min(fitting, key=lambda s: s.places)
-        blocks = need.blocks if need.blocks <= 4 else capacity(need.blocks, step=1)
-        neighbours = tuple(capacity(max(n, 1), slack=SLACK) for n in need.neighbours)
-        shape = Shape(blocks, need.block, neighbours)
-        self._shapes.append(shape)
-        return shape
+            return min(fitting, key=lambda s: sum(s.neighbours) * (need.blocks + 0.2 * s.blocks))
+        self._shapes.append(new)
+        return new
 
     def __deepcopy__(self, memo):
         """An engine with its own list and counters that shares the weights on the device."""
@@ -346,7 +478,9 @@ class Engine:
             "stats": Stats(),
             "_lock": threading.RLock(),
             "_placed": None,
+            "_last": None,
             "_shapes": list(self._shapes),
+            "_warm": set(self._warm),
         }
         return twin
 
@@ -356,6 +490,7 @@ class Engine:
             "device": f"{self.device.platform}:{self.device.id}",
             "dtype": self.dtype.name,
             "skin": self.skin,
+            "threads": self._threads,
         }
 
     def __setstate__(self, state):

@@ -14,7 +14,7 @@ from matscipy.neighbours import neighbour_list as matscipy_neighbour_list
 
 
 class Pairs(NamedTuple):
-    """Every directed pair (i, j, S) closer than a cutoff, all periodic images, sorted by `i`.
+    """Every directed pair (i, j, S) closer than a cutoff, all periodic images, in no particular order.
 
     The list is full: with (i, j, S) it holds (j, i, -S).  It never holds (i, i, 0).
 
@@ -107,33 +107,30 @@ def search_frame(positions, cell, pbc, cutoff):
     return fractional @ box, box, wraps.astype(np.int64)
 
 
-def reverse_index(i, j, shift):
-    """Position of (j, i, -S) for every (i, j, S).
+def forward(i, j, shift):
+    """One of the two directions of every pair: i < j, or the same atom and the first component of S positive.
 
     Args:
         i, j: (pairs,) int.
         shift: (pairs, 3) int.
 
     Returns:
-        (pairs,) int.
+        (pairs,) bool.
     """
-    if len(i) == 0:
-        return np.zeros(0, np.int64)
-    atoms = int(max(i.max(), j.max())) + 1
-    reach = np.abs(shift).max(axis=0).astype(np.int64)
-    widths = 2 * reach + 1
+    x, y, z = shift.T
+    return (i < j) | ((i == j) & ((x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))))
 
-    def key(first, second, s):
-        code = first.astype(np.int64) * atoms + second
-        for axis in range(3):
-            code = code * widths[axis] + (s[:, axis] + reach[axis])
-        return code
 
-    forward, backward = key(i, j, shift), key(j, i, -shift)
-    reverse = np.empty(len(i), np.int64)
-    reverse[np.argsort(forward)] = np.argsort(backward)
-    # The sorted keys are one and the same sequence, so ranks match; the map is its own inverse.
-    return reverse
+def both_directions(i, j, shift, edge) -> Pairs:
+    """The full list of pairs given in one direction: the reverse pairs follow in the same order."""
+    k = np.arange(len(i))
+    return Pairs(
+        np.concatenate([i, j]),
+        np.concatenate([j, i]),
+        np.concatenate([shift, -shift]),
+        np.concatenate([edge, -edge]),
+        np.concatenate([k + len(i), k]),
+    )
 
 
 def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
@@ -170,13 +167,13 @@ def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
         i, j, shift = matscipy_neighbour_list("ijS", positions=wrapped, cell=box, pbc=pbc, cutoff=cutoff * (1 + 1e-9))
         i, j, shift = (np.asarray(a, np.int64) for a in (i, j, shift))
         shift = np.where(pbc, shift + wraps[i] - wraps[j], 0)
-    # Written out so that (j, i, -S) gives -D to the last bit.  Rounding could otherwise leave one of the
-    # two inside where a shell of a crystal lies at the cutoff, and pairs would find the wrong reverse.
-    s = shift.astype(float)
-    edge = (positions[j] - positions[i]) + (s[:, :1] * cell[0] + s[:, 1:2] * cell[1] + s[:, 2:] * cell[2])
-    near = edge[:, 0] ** 2 + edge[:, 1] ** 2 + edge[:, 2] ** 2 < cutoff**2
-    i, j, shift, edge = i[near], j[near], shift[near], edge[near]
-    return Pairs(i, j, shift, edge, reverse_index(i, j, shift))
+    # One direction is computed and the other mirrored, so that (j, i, -S) has -D to the last bit: rounding could
+    # otherwise leave one of the two inside where a shell of a crystal lies at the cutoff.
+    once = forward(i, j, shift)
+    i, j, shift = i[once], j[once], shift[once]
+    edge = (positions[j] - positions[i]) + shift @ cell
+    near = np.einsum("pa,pa->p", edge, edge) < cutoff**2
+    return both_directions(i[near], j[near], shift[near], edge[near])
 
 
 @dataclass(frozen=True)
@@ -187,15 +184,16 @@ class VerletList:
     D = D0 @ F + u_j - u_i for any shift S, so |D| >= smin(F) |D0| - |u_j - u_i|.  The list is
     complete as long as
 
-        smin(F) * (cutoff + skin) - 2 max_i |u_i - mean(u)| >= cutoff,
+        smin(F) * (cutoff + skin) - (m1 + m2) >= cutoff,
 
-    smin being the smallest singular value.  (Only differences of u enter: a drift of the whole
-    system is free.)
+    smin being the smallest singular value and m1, m2 the two largest of |u_i - mean(u)|.  (Only differences
+    of u enter: a drift of the whole system is free.)
 
     Attributes:
         pairs: `Pairs` at cutoff + skin.
         positions: (atoms, 3) at the build.
-        cell: (3, 3) completed cell at the build.
+        given_cell: (3, 3) the structure's cell at the build.
+        cell: (3, 3) the same, completed.
         numbers: (atoms,) atomic numbers at the build.
         pbc: (3,) bool.
         cutoff, skin: in Angstrom.
@@ -203,6 +201,7 @@ class VerletList:
 
     pairs: Pairs
     positions: np.ndarray
+    given_cell: np.ndarray
     cell: np.ndarray
     numbers: np.ndarray
     pbc: np.ndarray
@@ -214,7 +213,16 @@ class VerletList:
         """A fresh list for `atoms` (ase.Atoms); raises as `neighbour_list` does."""
         pbc, cell = atoms.pbc.copy(), atoms.cell.array
         pairs = neighbour_list(atoms.positions, cell, pbc, cutoff + skin)
-        return cls(pairs, atoms.positions.copy(), complete_cell(cell, pbc), atoms.numbers.copy(), pbc, cutoff, skin)
+        return cls(
+            pairs,
+            atoms.positions.copy(),
+            cell.copy(),
+            complete_cell(cell, pbc),
+            atoms.numbers.copy(),
+            pbc,
+            cutoff,
+            skin,
+        )
 
     def motion(self, atoms):
         """Displacements (atoms, 3) u and deformation (3, 3) F since the build.
@@ -224,18 +232,21 @@ class VerletList:
         same = len(atoms) == len(self.numbers) and np.array_equal(atoms.numbers, self.numbers)
         if not same or not np.array_equal(atoms.pbc, self.pbc):
             return None
-        if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        if not np.isfinite(atoms.positions).all():
             return None  # the build that follows names the atom
-        cell = complete_cell(atoms.cell.array, atoms.pbc)
-        if np.array_equal(cell, self.cell):
-            deformation, smallest = np.eye(3), 1.0
-            displacements = atoms.positions - self.positions
-        else:
-            deformation = np.linalg.solve(self.cell, cell)
-            smallest = np.linalg.svd(deformation, compute_uv=False)[-1]
-            displacements = atoms.positions - self.positions @ deformation
-        displacements = displacements - displacements.mean(axis=0)
-        farthest = np.sqrt(np.einsum("ia,ia->i", displacements, displacements).max(initial=0.0))
-        if smallest * (self.cutoff + self.skin) - 2 * farthest < self.cutoff:
+        deformation, smallest, reference = np.eye(3), 1.0, self.positions
+        if not np.array_equal(atoms.cell.array, self.given_cell):
+            if not np.isfinite(atoms.cell.array).all():
+                return None
+            cell = complete_cell(atoms.cell.array, atoms.pbc)
+            if not np.array_equal(cell, self.cell):
+                deformation = np.linalg.solve(self.cell, cell)
+                smallest, reference = np.linalg.svd(deformation, compute_uv=False)[-1], self.positions @ deformation
+        displacements = atoms.positions - reference
+        displacements -= displacements.mean(axis=0)
+        squares = np.einsum("ia,ia->i", displacements, displacements)
+        # an atom alone meets its own images, which move with it
+        nearer = np.sqrt(np.partition(squares, -2)[-2:]).sum() if len(squares) > 1 else 0.0
+        if smallest * (self.cutoff + self.skin) - nearer < self.cutoff:
             return None
         return displacements, deformation

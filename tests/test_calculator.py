@@ -190,11 +190,31 @@ def test_the_atoms_are_never_changed(shared):
     assert not (atoms.get_forces() == 7).any()
 
 
+@pytest.mark.parametrize("change", ["positions", "numbers", "cell", "pbc"])
+def test_every_change_counts_and_is_named(calc, change):
+    atoms = crystal()
+    assert calc.check_state(atoms)  # nothing was calculated yet, or another structure
+    atoms.calc = calc
+    atoms.get_potential_energy()
+    assert calc.check_state(atoms) == []
+    atoms.set_initial_charges(np.ones(len(atoms)))
+    assert calc.check_state(atoms) == []  # charges are not read
+    if change == "positions":
+        atoms.positions[0, 0] = np.nextafter(atoms.positions[0, 0], 1)
+    elif change == "numbers":
+        atoms.numbers[0] += 1
+    elif change == "cell":
+        atoms.cell[2, 2] += 1e-12
+    else:
+        atoms.pbc[1] = not atoms.pbc[1]
+    assert calc.check_state(atoms) == [change]
+
+
 def test_an_energy_alone_computes_no_derivative(calc, monkeypatch):
     atoms = crystal()
     atoms.calc = calc
 
-    def derivatives(*_):
+    def derivatives(*_, **__):
         raise AssertionError("derivatives were computed")
 
     with monkeypatch.context() as patch:

@@ -59,7 +59,7 @@ def cheap(monkeypatch):
     """Replaces the compiled functions by ones that compile at once, but are counted alike."""
 
     @partial(jax.jit, static_argnums=(0, 1))
-    def zeros(architecture, at_once, params, constants, graph, displacements, deformation):
+    def zeros(architecture, at_once, params, constants, graph, displacements, deformation, **blocks):
         engine_module._count_trace()
         return 0.0 * graph.is_atom
 
@@ -129,29 +129,72 @@ def test_engines_of_one_architecture_share_what_was_compiled(potential, waters):
     assert (other.stats.calls, other.stats.compilations) == (1, 0)
 
 
-def test_compilations_grow_with_the_logarithm_of_the_size(potential, cheap):
-    engine = Engine(potential)
+def test_at_most_one_compilation_per_doubling_of_the_size(potential, cheap):
+    engine = Engine(potential, threads=1)
     cells = np.unique(np.geomspace(64, 512, 60).astype(int))
     columns = [Atoms("O4", [(0, 0, 0), (0, 2, 0), (0, 0, 2), (0, 2, 2)], cell=(2, 20, 20), pbc=True) * (int(n), 1, 1)
                for n in cells]  # fmt: skip
     for atoms in columns:
         engine.energies(atoms)
-    growth = cells[-1] / cells[0]
     assert len(cells) > 50
-    assert engine.stats.compilations <= 1 + np.ceil(np.log(growth) / np.log(1.1))
+    assert engine.stats.compilations <= 1 + np.log2(cells[-1] / cells[0])
     before = engine.stats.compilations
     for atoms in reversed(columns):
         engine.energies(atoms)
     assert engine.stats.compilations == before
 
 
+def test_at_most_one_compilation_per_doubling_over_a_thousand_droplets(potential, cheap):
+    engine = Engine(potential)
+    rng = np.random.default_rng(0)
+    drop = molecule("H2O", vacuum=1.0, pbc=True) * (8, 8, 8)
+    drop = drop[np.argsort(np.linalg.norm(drop.positions - drop.positions.mean(axis=0), axis=1), kind="stable")]
+    drop.pbc = False
+    sizes = np.concatenate([[3], np.exp(rng.uniform(np.log(3), np.log(len(drop)), 998)).astype(int), [len(drop)]])
+    for size in sizes:
+        engine.energies(drop[:size])
+    assert engine.stats.calls == 1000
+    assert engine.stats.compilations <= 1 + np.log2(len(drop) / 3)
+
+
+def test_threads_compute_the_same_numbers(potential, waters):
+    crystal = waters * (3, 3, 2)
+    crystal.rattle(0.05, seed=0)
+    alone, together = (Engine(potential, dtype="float64", threads=n) for n in (1, 3))
+    expected, result = alone.evaluate(crystal), together.evaluate(crystal)
+    assert len(alone._placed.parts) == 1 < len(together._placed.parts)
+    np.testing.assert_array_equal(result.energies, expected.energies)
+    np.testing.assert_array_equal(result.forces, expected.forces)
+    np.testing.assert_allclose(result.virial, expected.virial, rtol=0, atol=1e-12)
+    for method in ("energies", "descriptors", "atomic_virials"):
+        np.testing.assert_array_equal(getattr(together, method)(crystal), getattr(alone, method)(crystal))
+    np.testing.assert_allclose(together.hessian(waters).toarray(), alone.hessian(waters).toarray(), atol=1e-12)
+
+
+def test_what_fails_in_a_thread_is_raised(potential, waters, monkeypatch):
+    engine = Engine(potential, threads=2)
+    crystal = waters * (3, 3, 2)
+    engine.evaluate(crystal)
+
+    def fails(*_, **options):
+        raise RuntimeError(f"part {options['used']}")
+
+    monkeypatch.setattr(engine_module, "_parts", fails)
+    with pytest.raises(RuntimeError, match="part"):
+        engine.evaluate(crystal)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_wrong_number_of_threads_is_refused(potential, threads):
+    with pytest.raises(ValueError, match=rf"threads is {threads}; 1 or more are needed, or None for all cores\."):
+        Engine(potential, threads=threads)
+
+
 def test_the_bucket_does_not_show_in_the_numbers(potential, waters):
     fresh = Engine(potential, dtype="float64")
     expected = fresh.evaluate(waters)
-    dense = waters[::-1]
-    dense.set_cell(0.9 * waters.cell.array, scale_atoms=True)
     engine = Engine(potential, dtype="float64")
-    engine.evaluate(dense)
+    engine.evaluate(waters * (3, 3, 1))
     result = engine.evaluate(waters)
     assert engine.stats.padding_waste > fresh.stats.padding_waste  # it did run in the larger bucket
     assert_same(result, expected, 1e-10)

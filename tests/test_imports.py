@@ -15,6 +15,7 @@ import latte_ase
 ORDER = """
     radial neighbours
     graph domain sparsity
+    multicore
     molecules
     batching
     moments
