@@ -15,12 +15,18 @@ class Radial(NamedTuple):
     """A radial function and its derivative with respect to the distance.
 
     Both map distances (..., 1, k) in Angstrom and parameter arrays (columns, 1) to
-    (..., columns, k).  A radial function is exactly 0, with its slope, at and
-    beyond the cutoff.
+    (..., columns, k), element by element, so that other shapes that broadcast serve as well.  A
+    radial function is exactly 0, with its slope, at and beyond the cutoff.
+
+    Attributes:
+        value, slope: the function and its derivative.
+        constants: parameters that belong to the basis, one number per column each; where they are
+            not passed, `value` and `slope` take them as arrays (columns, 1).
     """
 
     value: Callable
     slope: Callable
+    constants: tuple[tuple[float, ...], ...] = ()
 
 
 def bump(r, slant, offset):
@@ -86,19 +92,19 @@ def bessel(count: int, cutoff: float) -> Radial:
         count: number of functions.
         cutoff: c in Angstrom.
     """
-    wave = np.arange(1, count + 1)[:, None] * (math.pi / cutoff)
+    waves = np.arange(1, count + 1)[:, None] * (math.pi / cutoff)
     norm = math.sqrt(2 / cutoff)
 
-    def value(r):
+    def value(r, wave=waves):
         r = jnp.minimum(r, cutoff)  # beyond, the envelope is 0
         x = jnp.where(r < cutoff, r / cutoff, 1)  # compiled, cutoff / cutoff may round to below 1
         return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(x) / r)
 
-    def slope(r):
+    def slope(r, wave=waves):
         r = jnp.minimum(r, cutoff)
         k = wave.astype(r.dtype)
         x = jnp.where(r < cutoff, r / cutoff, 1)
         f, df = envelope(x), envelope_slope(x) / cutoff
         return jnp.sin(r * k) * (norm * (df - f / r) / r) + jnp.cos(r * k) * (k * (norm * f / r))
 
-    return Radial(value, slope)
+    return Radial(value, slope, (tuple(waves[:, 0].tolist()),))

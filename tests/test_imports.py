@@ -18,6 +18,9 @@ ORDER = """
     multicore
     molecules
     batching
+    moments.tensors
+    moments.xla
+    moments.fused
     moments
     contractions
     descriptors.base
@@ -26,6 +29,7 @@ ORDER = """
     networks repulsion
     potential
     derivatives
+    kernels
     engine
     model_io dataset
     pretrained
@@ -72,7 +76,7 @@ DIFFERENTIATION = [
     "custom_vjp",
     "custom_jvp",
 ]
-MAY_DIFFERENTIATE = {"derivatives", "moments", "training.step"}
+MAY_DIFFERENTIATE = {"derivatives", "moments.fused", "moments.xla", "training.step"}
 
 
 def package():

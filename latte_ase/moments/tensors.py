@@ -1,0 +1,74 @@
+"""Packed symmetric tensors of a unit vector, and polar coordinates.  Lists of arrays, any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import combinations_with_replacement
+from operator import mul
+from typing import Any
+
+import jax.numpy as jnp
+
+MAX_RANK = 3
+NEAREST = 1e-6
+"""Angstrom; distances below count as this, so that no derivative divides by zero."""
+
+
+def components(rank: int) -> tuple[tuple[int, ...], ...]:
+    """Exponents (a, b, d) of the packed components of a symmetric tensor, x first.
+
+    >>> components(2)  # xx xy xz yy yz zz
+    ((2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 2, 0), (0, 1, 1), (0, 0, 2))
+    """
+    return tuple(
+        tuple(letters.count(axis) for axis in range(3)) for letters in combinations_with_replacement(range(3), rank)
+    )
+
+
+def monomials(unit: Sequence, rank: int) -> list:
+    """The packed components of rhat^(x)rank, from the three arrays x, y, z of unit vectors."""
+    return [_power(unit, exponents) for exponents in components(rank)]
+
+
+def _power(unit, exponents):
+    factors = [unit[axis] for axis in range(3) for _ in range(exponents[axis])]
+    return reduce(mul, factors) if factors else jnp.ones_like(unit[0])
+
+
+def slope_along_unit(unit: Sequence, cotangent: Sequence, rank: int) -> list:
+    """SUM_c G[c] dT_c/drhat, from the monomials one rank lower.
+
+    d/dx x^a y^b z^d = a x^(a-1) y^b z^d: component c of rank p feeds the component with one x less
+    of rank p - 1, with factor a.
+
+    Args:
+        unit: x, y, z.
+        cotangent: G, one array for each of components(rank).
+        rank: for 0 the slope is 0.
+
+    Returns:
+        Three arrays (for rank 0 three numbers 0.0).
+    """
+    sums: list[Any] = [0.0, 0.0, 0.0]
+    if rank == 0:
+        return sums
+    lower = dict(zip(components(rank - 1), monomials(unit, rank - 1), strict=True))
+    for c, exponents in enumerate(components(rank)):
+        for axis in range(3):
+            if exponents[axis]:
+                less = tuple(e - (a == axis) for a, e in enumerate(exponents))
+                sums[axis] += exponents[axis] * cotangent[c] * lower[less]
+    return sums
+
+
+def polar(x, y, z):
+    """Distance r, and the unit vector's x, y, z."""
+    r = jnp.sqrt(jnp.maximum(x * x + y * y + z * z, NEAREST**2))
+    return r, (x / r, y / r, z / r)
+
+
+def cartesian(r, unit: Sequence, along_r, along_unit: Sequence) -> list:
+    """Gradient with respect to D, three arrays, from those with respect to r and rhat."""
+    radial = along_r - sum(u * a for u, a in zip(unit, along_unit, strict=True)) / r
+    return [u * radial + a / r for u, a in zip(unit, along_unit, strict=True)]
