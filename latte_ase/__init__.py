@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from latte_ase.potential import Potential
     from latte_ase.prediction import predict
     from latte_ase.pretrained import list_models, load_model
+    from latte_ase.startup import use_compilation_cache
     from latte_ase.training.finetune import finetune
     from latte_ase.training.loop import train
 
@@ -29,6 +30,7 @@ _WHERE = {
     "load_model": "latte_ase.pretrained",
     "predict": "latte_ase.prediction",
     "train": "latte_ase.training.loop",
+    "use_compilation_cache": "latte_ase.startup",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "load_model",
     "predict",
     "train",
+    "use_compilation_cache",
 ]
 
 

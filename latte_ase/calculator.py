@@ -174,6 +174,26 @@ class LatteCalculator(Calculator):
         with self.engine.exclusive():
             return super().calculate_properties(atoms, properties)
 
+    def warmup(self, sizes, like=None) -> int:
+        """Compile ahead of time, so that no later step of such sizes waits for it.
+
+        Args:
+            sizes: a number of atoms or several.
+            like: ase.Atoms of the composition and density to come, periodic; it is repeated up to at least
+                each size.  Default: the structure of the last calculation.
+
+        Returns:
+            Number of functions compiled; 0 where all was there.
+
+        Raises:
+            ValueError: no structure, or one that cannot be repeated to that size.
+        """
+        like = self._structure(like)
+        compiled = 0
+        for size in sorted({int(n) for n in np.atleast_1d(sizes)}):
+            compiled += self.engine.warm_up(_repeated(like, size))
+        return compiled
+
     def get_hessian(self, atoms=None) -> np.ndarray:
         """Second derivatives of the energy with respect to positions, by automatic differentiation.
 
@@ -215,3 +235,17 @@ class LatteCalculator(Calculator):
             "dtype": self.engine.dtype.name,
             "skin": self.engine.skin,
         }
+
+
+def _repeated(atoms, size: int):
+    """A bare copy, doubled along its shortest periodic vector until it has `size` atoms."""
+    atoms = type(atoms)(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    while len(atoms) < size:
+        if not atoms.pbc.any() or len(atoms) == 0:
+            raise ValueError(
+                f"A structure of {size} atoms is to be made from {len(atoms)} atoms with pbc {atoms.pbc.tolist()}, which "
+                "cannot be repeated. Pass a periodic structure, or one of that size, as `like`."
+            )
+        lengths = np.where(atoms.pbc, atoms.cell.lengths(), np.inf)
+        atoms = atoms * (1 + (np.arange(3) == np.argmin(lengths)))
+    return atoms

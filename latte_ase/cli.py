@@ -202,5 +202,13 @@ def _report_best(history):
     )
 
 
-if __name__ == "__main__":
+def main():
+    """The command, with compiled functions kept from one call to the next."""
+    from latte_ase.startup import prepare_command
+
+    prepare_command()
     app()
+
+
+if __name__ == "__main__":
+    main()

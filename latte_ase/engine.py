@@ -344,6 +344,13 @@ class Engine:
             products.append(placed.gather(product))
         return sparsity.expand(pattern, colours, np.concatenate(products, axis=-1)[..., : probes.shape[-1]])
 
+    def warm_up(self, atoms) -> int:
+        """Compile what energies and forces of such a structure need; returns the number of compilations."""
+        before = self.stats.compilations
+        self.evaluate(atoms)
+        self.energies(atoms)
+        return self.stats.compilations - before
+
     def excursions(self, atoms) -> list[Excursion]:
         """The pairs of elements that are closer here than in the training set, or never met there."""
         placed, displacements, deformation = self._place(atoms)

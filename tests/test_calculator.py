@@ -190,6 +190,31 @@ def test_the_atoms_are_never_changed(shared):
     assert not (atoms.get_forces() == 7).any()
 
 
+def test_after_warmup_nothing_is_compiled(calc):
+    fresh = LatteCalculator(calc.potential)
+    small = crystal()
+    large = small * (2, 2, 1)
+    fresh.warmup([len(small), len(large)], like=small)
+    before = fresh.stats.compilations
+    for atoms in (small, large):
+        atoms.rattle(0.01, seed=0)
+        atoms.calc = fresh
+        atoms.get_potential_energy()
+        atoms.get_forces()
+    assert fresh.stats.compilations == before
+    assert fresh.warmup(len(small)) == 0  # like the last one
+
+
+def test_warmup_needs_a_structure_that_can_be_repeated(calc):
+    fresh = LatteCalculator(calc.potential)
+    with pytest.raises(ValueError, match="No structure was given"):
+        fresh.warmup(100)
+    cluster = crystal()
+    cluster.pbc = False
+    with pytest.raises(ValueError, match=r"A structure of 100 atoms is to be made from \d+ atoms .*cannot be repeated"):
+        fresh.warmup(100, like=cluster)
+
+
 @pytest.mark.parametrize("change", ["positions", "numbers", "cell", "pbc"])
 def test_every_change_counts_and_is_named(calc, change):
     atoms = crystal()
