@@ -85,7 +85,7 @@ def _trial(device) -> str:
                 results.append(jax.device_get(jax.jit(partial(moments, BUMP, columns))(edges, *rest)))
     except Exception as error:  # whatever the import, the compiler or the driver raise
         lines = str(error).strip().splitlines() or [""]
-        return f"{type(error).__name__}: {lines[0][:300]}"
+        return f"{type(error).__name__}: {lines[0][:300].rstrip('.')}."
     worst = max(float(np.abs(a - b).max()) for a, b in zip(*results, strict=True))
     return "" if worst < 1e-4 else f"a small case differs by {worst:.1e} from the kernel 'xla'."
 

@@ -51,9 +51,9 @@ def test_the_fastest_is_taken_on_a_gpu(tiny_potential, monkeypatch, fastest):
 
 
 def test_a_kernel_that_fails_its_trial_is_not_taken(tiny_potential, monkeypatch):
-    monkeypatch.setattr(kernels, "_trial", lambda device: "LoweringError: no such thing")
+    monkeypatch.setattr(kernels, "_trial", lambda device: "LoweringError: no such thing.")
     assert choose_kernel(tiny_potential(), GPU) == "xla"
-    with pytest.raises(RuntimeError, match=r"cannot run on gpu:0: LoweringError: no such thing Use kernel='xla'"):
+    with pytest.raises(RuntimeError, match=r"cannot run on gpu:0: LoweringError: no such thing\. Use kernel='xla'"):
         choose_kernel(tiny_potential(), GPU, "pallas")
 
 
@@ -72,6 +72,11 @@ def test_trial_compares_numbers(monkeypatch):
 
 def test_measurement_gives_a_time_per_kernel(tiny_potential, monkeypatch):
     monkeypatch.setattr(kernels, "EDGE", 4)
-    times = kernels.measure(tiny_potential().architecture, CPU, ("xla",))
+    times = kernels.measure(tiny_potential("reduced", repulsion=False).architecture, CPU, ("xla",))
     assert set(times) == {"xla"}
     assert 0 < times["xla"] < 600
+
+
+@pytest.mark.gpu
+def test_pallas_runs_on_a_gpu():
+    assert kernels.why_not_pallas(jax.devices("gpu")[0]) == ""

@@ -47,10 +47,10 @@ def with_cotangents(function, cotangents, *args):
     return jax.vjp(function, *args)[1](cotangents)
 
 
-def both(function, args, cheap):
+def both(function, args, cheap, names=("interpreted", "xla")):
     """The results of both kernels, leaf by leaf."""
     results = []
-    for name in ("interpreted", "xla"):
+    for name in names:
         with kernel(name):
             results.append(jax.tree.leaves(jax.jit(function, compiler_options=cheap)(*args)))
     return zip(*results, strict=True)
@@ -77,6 +77,18 @@ def test_moments_and_their_gradients_are_those_of_the_plain_kernel(function, arg
         return function(*args), with_cotangents(function, cotangents, *args)
 
     assert_same((a, b) for a, b in both(jet, (cotangents, *args), cheap) if np.size(b) and np.abs(b).max() > 0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("function, args", CASES.values(), ids=CASES)
+def test_same_on_a_gpu(function, args):
+    cotangents = like(jax.eval_shape(function, *args))
+
+    def jet(cotangents, *args):
+        return function(*args), with_cotangents(function, cotangents, *args)
+
+    with jax.default_device(jax.devices("gpu")[0]):
+        assert_same(both(jet, (cotangents, *args), None, ("pallas", "xla")))
 
 
 def test_padded_neighbours_and_empty_groups_give_exactly_nothing(cheap):
@@ -134,6 +146,7 @@ def test_energies_and_forces_of_a_potential(model, cheap):
     assert_same(both(partial(forces, architecture), args, cheap))
 
 
+@pytest.mark.parametrize("model", ["latte"], indirect=True)
 def test_training_on_forces(model, cheap):
     """The gradient of a loss of forces with respect to all parameters."""
     architecture, (params, *rest) = model
