@@ -14,6 +14,9 @@ dimensional with powers of two, as Triton wants; what stands beyond the data is 
 The gradient with respect to the edges is the kernel; that with respect to weights and parameters,
 and every second derivative, is the plain adjoint of `latte_ase.moments.xla`.  Inference needs only
 the first; training on forces needs both.
+
+JAX deprecated the Triton backend in 0.11; 0.12 still has it.  Where it is gone, `latte_ase.kernels`
+says so, and the plain kernel serves.
 """
 
 from __future__ import annotations
