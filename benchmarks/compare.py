@@ -50,7 +50,7 @@ class Peer:
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
                 )
         except OSError as error:
-            raise Gone(f"{python}: {error.strerror}") from error
+            raise Gone(f"its Python cannot be started: {error.strerror}") from error
 
     def answer(self) -> dict:
         """The next answer.  Raises `Gone` where there is none."""

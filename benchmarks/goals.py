@@ -6,6 +6,7 @@ from figures import Table, by_preset, number, slope
 
 BOX = 1_536
 """Atoms of the box of the goals."""
+MILLION = 1_000_000
 MISSING = "not measured"
 
 
@@ -62,7 +63,8 @@ def _start(cache):
 
 
 def _slopes(results):
-    return {preset: slope(cases) for preset, cases in by_preset(results["speed"]).items()}
+    found = by_preset(results["speed"]).items()
+    return {preset: slope(cases) for preset, cases in found if max(case["atoms"] for case in cases) > 0.9 * MILLION}
 
 
 def _elements(kind):

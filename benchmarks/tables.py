@@ -137,25 +137,17 @@ def peers(found: dict) -> Table:
 
 
 def loop(found: dict) -> Table:
-    """What ASE's loop adds to the engine."""
+    """What the calculator and ASE's loop add to the engine."""
     head = (
-        "structure",
-        "atoms",
-        "preset",
-        "engine, ms",
-        "calculate, ms",
-        "step, ms",
-        "loop adds, ms",
-        "share",
-        "steps",
+        "structure", "atoms", "preset", "engine, ms", "calculator, ms", "ASE, ms", "both add, ms", "share of engine", "steps",
         "list builds",
-    )
+    )  # fmt: skip
     rows = [
         (
             row["formula"],
             whole(row["atoms"]),
             row["preset"],
-            *(number(row[key], 3) for key in ("engine_ms", "calculate_ms", "step_ms", "overhead_ms")),
+            *(number(row[key], 3) for key in ("engine_ms", "calculator_ms", "ase_ms", "overhead_ms")),
             f"{100 * row['share']:.1f} %",
             str(row["steps"]),
             str(row["list_builds"]),
@@ -201,7 +193,8 @@ def machine(results: dict[str, dict]) -> Table:
     for part, found in results.items():
         m = found["machine"]
         versions = ", ".join(f"{name} {version}" for name, version in m["packages"].items())
-        cores = f"{m['cores']} × {m['processor']}, load {m['load']}"
+        busy = " (busy)" if (m["load"] or 0) > m["cores"] + 1 else ""
+        cores = f"{m['cores']} × {m['processor']}, load {m['load']}{busy}"
         rows.append((part, m["date"], cores, f"Python {m['python']}, {versions}", m["commit"]))
     if "speed" in results:
         r = {name: value / 1e9 for name, value in results["speed"]["rates"].items()}
