@@ -39,12 +39,10 @@ class Method(NamedTuple):
     Attributes:
         ensemble: the class; its numbers are data, so that other numbers compile nothing.
         architecture: of the potential.
-        at_once: blocks computed together, see `derivatives.derivatives`.
     """
 
     ensemble: type[Ensemble]
     architecture: Architecture
-    at_once: int
 
 
 class Reference(NamedTuple):
@@ -52,6 +50,7 @@ class Reference(NamedTuple):
 
     Attributes:
         graph: padded arrays.
+        used: () int32, number of blocks that hold atoms, which are computed one by one; None for all at once.
         place: (atoms,) int32, place of each atom in the flat graph order.
         atom: (places,) int32, its inverse; the number of atoms where padded.
         cutoff: () of the potential, Angstrom.
@@ -59,6 +58,7 @@ class Reference(NamedTuple):
     """
 
     graph: Graph
+    used: Any
     place: Any
     atom: Any
     cutoff: Any
@@ -105,12 +105,13 @@ def compilations() -> int:
 def list_serves(moved: State, reference: Reference):
     """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain.
 
-    smin(F) (cutoff + skin) - 2 max_i |u_i - mean(u)| >= cutoff
+    smin(F) (cutoff + skin) - (m1 + m2) >= cutoff,  m1 and m2 the two largest of |u_i - mean(u)|; 0 for one atom
     """
     u = moved.displacements
-    away = u - jnp.mean(u, axis=0)
-    farthest = jnp.sqrt(jnp.max(jnp.sum(away**2, axis=1)))
-    complete = (1 + moved.strain) * reference.reach - 2 * farthest >= reference.cutoff
+    squares = jnp.sum((u - jnp.mean(u, axis=0)) ** 2, axis=1)
+    others = jnp.where(jnp.arange(len(u)) == jnp.argmax(squares), 0, squares)
+    nearer = jnp.sqrt(jnp.max(squares)) + jnp.sqrt(jnp.max(others))
+    complete = (1 + moved.strain) * reference.reach - nearer >= reference.cutoff
     return complete & (jnp.max(jnp.sum(u**2, axis=1)) < FARTHEST_DRIFT**2)
 
 
@@ -127,7 +128,8 @@ def _with_forces(method: Method, setting: Setting, moved: State) -> State:
     graph = reference.graph
     padded = jnp.concatenate([u, jnp.zeros_like(u[:1])])[reference.atom].reshape(*graph.is_atom.shape, 3)
     deformation = (1 + moved.strain) * jnp.eye(3, dtype=u.dtype)[None]
-    result = derivatives(method.architecture, *setting.weights, graph, padded, deformation, at_once=method.at_once)
+    how = {"used": reference.used} if reference.used is not None else {"at_once": graph.species.shape[0]}
+    result = derivatives(method.architecture, *setting.weights, graph, padded, deformation, **how)
     return moved._replace(
         forces=result.forces.reshape(-1, 3)[reference.place],
         energies=result.energies.reshape(-1)[reference.place],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import Any, NamedTuple
 
 import jax
@@ -115,6 +116,7 @@ class Run:
         self._isolated = engine.potential.reference_energies[engine.potential.species(atoms.numbers)]
         self._at_list = atoms.copy()  # positions and cell to which displacements and strain refer
         self._at_list.set_constraint()
+        self._shapes = list(engine._shapes)
 
     def begin(self, *, seed: int | None = None) -> None:
         """Forces where the atoms are.
@@ -142,9 +144,8 @@ class Run:
         """Take up an earlier run of these atoms, to the same numbers."""
         self._set_freedom(standing.freedom)
         self.key = standing.key
-        with self.engine.exclusive():
-            self.engine._shapes = list(standing.shapes)
-            self._move_list(standing.positions, standing.cell, standing.shape)
+        self._shapes = list(standing.shapes)
+        self._move_list(standing.positions, standing.cell, standing.shape)
         self._stand(self._cast(standing.progress))
 
     def advance(self, until: int) -> None:
@@ -157,9 +158,8 @@ class Run:
         if int(progress.status) == LIST_SPENT:
             progress = self._onto_new_list(progress)
         before, traced = int(progress.state.step), chunk.compilations()
-        engine, blocks = self.engine, self._reference.graph.species.shape[0]
-        at_once = 1 if engine.device.platform == "cpu" else blocks
-        method = Method(type(self.ensemble), engine.potential.architecture, at_once)
+        engine = self.engine
+        method = Method(type(self.ensemble), engine.potential.architecture)
         weights = engine._params, engine._constants
         setting = Setting(weights, self._reference, self._system, self._numbers, self.key)
         with engine._precision():
@@ -192,34 +192,38 @@ class Run:
 
     def _build_list(self, shape: Shape | None = None) -> None:
         """A fresh list for the positions that displacements refer to; in this bucket, or a known or new one."""
-        with self.engine.exclusive():
-            placed = self._place(shape)
-            need, now = placed.layout.need, placed.shape
-            soon = need._replace(neighbours=tuple(math.ceil((1 + MARGIN) * n) for n in need.neighbours))
-            if shape is None and not any(s.holds(soon) for s in self.engine._shapes):
-                larger = tuple(capacity(n, slack=ROOM) for n in now.neighbours)
-                placed = self._place(now._replace(neighbours=larger))
-            self._shape, self._shapes = placed.shape, list(dict.fromkeys(self.engine._shapes))
+        if shape is None:
+            placed = self._place(self._shapes)
+            soon = tuple(math.ceil((1 + MARGIN) * n) for n in placed.layout.need.neighbours)
+            if not any(s.holds(placed.layout.need._replace(neighbours=soon)) for s in self._shapes):
+                larger = tuple(capacity(n, slack=ROOM) for n in placed.shape.neighbours)
+                placed = self._place([placed.shape._replace(neighbours=larger)])
+        else:
+            placed = self._place([shape])
+        self._shape = placed.shape
         size = placed.shape.blocks * placed.shape.block
         atom = np.full(size, len(self._at_list), np.int32)
         atom[placed.layout.place] = np.arange(len(self._at_list))
         cutoff = self.engine.potential.cutoff
         tables = self._cast((np.asarray(placed.layout.place, np.int32), atom, cutoff, cutoff + self.engine.skin))
-        self._reference = Reference(placed.graph, *tables)
+        on_cpu = self.engine.device.platform == "cpu"
+        used = self._cast(np.int32(placed.layout.need.blocks)) if on_cpu else None
+        self._reference = Reference(placed.graph, used, *tables)
         inverse = np.divide(1.0, self.masses, out=np.zeros_like(self.masses), where=self.mobile[:, None])
         self._system = self._cast(System(self.masses, inverse, abs(np.linalg.det(self._at_list.cell.array))))
 
-    def _place(self, shape: Shape | None):
-        """The engine's list of the present positions, in this bucket."""
-        engine, known = self.engine, self.engine._shapes
-        engine._placed = None
-        if shape is None:
-            return engine._place(self._at_list)[0]
-        engine._shapes = [shape]
-        try:
-            return engine._place(self._at_list)[0]
-        finally:
-            engine._shapes = list(dict.fromkeys([*known, *engine._shapes]))
+    def _place(self, shapes: list[Shape]):
+        """A list of the present positions in one of these buckets, or in a new one."""
+        twin = copy(self.engine)  # a copy has no list yet, so it builds one
+        twin._shapes = list(shapes)
+        placed = twin._place(self._at_list)[0]
+        self._shapes = list(dict.fromkeys([*self._shapes, *twin._shapes]))
+        with self.engine.exclusive():
+            self.engine.stats.list_builds += 1
+            self.engine.stats.padding_waste = twin.stats.padding_waste
+            self.engine._shapes = list(dict.fromkeys([*self.engine._shapes, *self._shapes]))
+            self.engine._placed = placed  # spares it a list where the host looks at the model's domain
+        return placed
 
     def _onto_new_list(self, progress: Progress) -> Progress:
         """The same advanced step, relative to a list built at its positions."""

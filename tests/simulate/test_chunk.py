@@ -39,7 +39,7 @@ def test_a_list_serves_on_the_device_where_it_serves_on_the_host():
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "change, status",
-    [(0.1, chunk.GOES_ON), (0.4, chunk.LIST_SPENT), (1.01, chunk.FLEW_APART), (np.nan, chunk.FLEW_APART)],
+    [(0.1, chunk.GOES_ON), (0.6, chunk.LIST_SPENT), (1.01, chunk.FLEW_APART), (np.nan, chunk.FLEW_APART)],
 )
 def test_steps_that_are_too_long_are_no_motion(change, status):
     reference: chunk.Reference = SimpleNamespace(cutoff=4.0, reach=4.5)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from ase import units
 
-from latte_ase.graph import Shape
 from latte_ase.simulate import NVE
 from latte_ase.simulate.run import Run
 
@@ -26,15 +25,15 @@ def begun(silicon, calculator):
 
 
 def test_a_larger_bucket_is_taken_early_once_and_then_the_smallest_that_fits(begun):
-    need = begun([]).engine._placed.layout.need.neighbours[0]
-    tight, roomy = Shape(1, 8, (need,)), Shape(1, 8, (need + 4,))
+    roomy = begun([])._shape
+    need = begun([]).engine._placed.layout.need
+    tight = roomy._replace(neighbours=need.neighbours)
     run = begun([tight])
-    (larger,) = set(run._shapes) - {tight}
-    assert larger.neighbours[0] >= 1.05 * need
-    assert run._reference.graph.species.shape == (1,)
+    larger = run._shape
+    assert larger.neighbours[0] >= 1.05 * need.neighbours[0]
     assert run._reference.graph.groups[0].edges.shape[2] == larger.neighbours[0]
     run._build_list()
-    assert run._reference.graph.groups[0].edges.shape[2] == need
+    assert run._shape == tight
     assert run.engine._shapes == run._shapes == [tight, larger]
     assert begun([roomy])._shapes == [roomy]
 
