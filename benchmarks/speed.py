@@ -26,7 +26,7 @@ LARGE = 100_000
 CASE = Path(__file__).with_name("case.py")
 PROCESS_BYTES = 1.5e9
 """Memory of a process that is there before the first atom."""
-HEADROOM = 0.8
+HEADROOM = 0.9
 """Share of the free memory that a case may take."""
 
 

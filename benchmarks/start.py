@@ -2,8 +2,8 @@
 
 python benchmarks/start.py --out out/bench
 
-Each start is a process of its own; the cache is JAX's own, in a temporary folder, filled by one start that does
-not count.
+Each start is a process of its own; the cache is that of `latte_ase.use_compilation_cache`, in a temporary folder, filled
+by one start that does not count.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import machine
 import numpy as np
 
 RUN = """
+import sys
 from time import perf_counter
 start = perf_counter()
 from ase.build import molecule
@@ -29,7 +30,9 @@ for shift in (3.0, 6.0):
     more = molecule("H2O")
     more.positions += shift
     atoms += more
-from latte_ase import LatteCalculator
+from latte_ase import LatteCalculator, use_compilation_cache
+if sys.argv[1:]:
+    use_compilation_cache(sys.argv[1])
 atoms.calc = LatteCalculator.from_pretrained("latte-water")
 made = perf_counter()
 atoms.get_forces()
@@ -41,16 +44,11 @@ STARTS = 5
 def starts(count: int, cache: str | None) -> dict:
     """Median seconds of so many starts: all of it, and of that imports and model, and the first call."""
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    if cache:
-        environment |= {
-            "JAX_COMPILATION_CACHE_DIR": cache,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        }
+    command = [sys.executable, "-c", RUN, *([cache] if cache else [])]
     rows = []
     for _ in range(count):
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         rows.append((time.perf_counter() - start, *map(float, done.stdout.split()[-2:])))
     all_of_it, made, first = np.median(rows, axis=0)
     return {"cache": bool(cache), "starts": count, "all_s": all_of_it, "made_s": made, "first_call_s": first}
