@@ -28,8 +28,8 @@ from latte_ase.multicore import Part
 from latte_ase.neighbours import VerletList
 from latte_ase.potential import Architecture, Potential, device_constants
 
-SKIN = 0.5
-"""Default skin in Angstrom."""
+SKIN = 0.7
+"""Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
 SLACK = 0.08
 """Room left in a new bucket of neighbours, as a fraction: densities fluctuate."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from latte_ase.moments import pair_sum
 
@@ -57,7 +58,6 @@ def site_energies(table, edges, kinds):
     Returns:
         (block,) in eV.
     """
-
     constants = jnp.concatenate(
         [
             jnp.broadcast_to(table[kind][:, None], (*group.shape[:2], table.shape[-1]))
@@ -66,4 +66,14 @@ def site_energies(table, edges, kinds):
         axis=1,
     )
     product, screening, reach = (constants[..., part] for part in range(3))
-    return 0.5 * pair_sum(lambda r: zbl(r, product, screening, reach), edges)
+    squares = jnp.concatenate([jnp.sum(group * group, axis=-1) for group in edges], axis=1)
+
+    def repelled(edges):
+        return 0.5 * pair_sum(lambda r: zbl(r, product, screening, reach), edges)
+
+    def nothing(edges):
+        return jnp.zeros(edges[0].shape[0], edges[0].dtype)
+
+    # Four exponentials per pair would be a quarter of a small model's time, and atoms are hardly ever this close.
+    # (Where blocks are computed together, both sides are, and this is a selection.)
+    return lax.cond(jnp.any(squares < reach * reach), repelled, nothing, tuple(edges))

@@ -19,6 +19,7 @@ from ase.io import Trajectory
 from latte_ase import LatteCalculator
 from latte_ase import engine as engine_module
 from latte_ase.domain import DomainError, DomainWarning
+from latte_ase.engine import SKIN
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import initial_potential
 
@@ -448,7 +449,7 @@ def test_it_goes_into_a_trajectory(shared, tmp_path):
     Trajectory(tmp_path / "a.traj", "w", atoms).write()
     found = Trajectory(tmp_path / "a.traj")[0]
     np.testing.assert_array_equal(found.get_forces(), forces)
-    assert shared.todict() == {"model": "tiny", "dtype": "float64", "skin": 0.5}
+    assert shared.todict() == {"model": "tiny", "dtype": "float64", "skin": SKIN}
 
 
 def test_it_says_what_it_knows(shared, potential):
