@@ -5,6 +5,9 @@ needs forces.  The loop stops by itself at a given step, when the pair list does
 advanced positions (`neighbours.VerletList`, the same rule), or when something is not sane.  Every
 step, wherever a call began or ended, is computed by the same compiled code, so the numbers do not
 depend on how often the host looks.
+
+XLA runs such a loop on one core of a CPU.  Where several cores share the forces of a large structure,
+the host runs the loop, and `step` is the rest of a step.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from latte_ase.simulate.state import State, System
 
 FARTHEST_STEP = 1.0
 """Angstrom in one step; whatever moves farther is not integrated any more: 1 A in 1 fs is 100 km/s."""
+
+HAIR = 1e-4
+"""Angstrom by which the rule for the list is stricter than the host's, which rounds otherwise."""
 
 FARTHEST_DRIFT = 4.0
 """Angstrom; where an atom is farther than this from the list's positions, a new list saves digits."""
@@ -103,7 +109,7 @@ def compilations() -> int:
 
 
 def list_serves(moved: State, reference: Reference):
-    """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain.
+    """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain, a hair stricter.
 
     smin(F) (cutoff + skin) - (m1 + m2) >= cutoff,  m1 and m2 the two largest of |u_i - mean(u)|; 0 for one atom
     """
@@ -111,7 +117,7 @@ def list_serves(moved: State, reference: Reference):
     squares = jnp.sum((u - jnp.mean(u, axis=0)) ** 2, axis=1)
     others = jnp.where(jnp.arange(len(u)) == jnp.argmax(squares), 0, squares)
     nearer = jnp.sqrt(jnp.max(squares)) + jnp.sqrt(jnp.max(others))
-    complete = (1 + moved.strain) * reference.reach - nearer >= reference.cutoff
+    complete = (1 + moved.strain) * reference.reach - nearer >= reference.cutoff + HAIR
     return complete & (jnp.max(jnp.sum(u**2, axis=1)) < FARTHEST_DRIFT**2)
 
 
@@ -152,23 +158,33 @@ def run(method: Method, setting: Setting, progress: Progress, until) -> Progress
         `Progress`.  With `NOT_FINITE`, `moved` has the forces.
     """
     _traced.count = compilations() + 1
-    ensemble, system, numbers = method.ensemble, setting.system, setting.numbers
-    key = jax.random.wrap_key_data(setting.key, impl="threefry2x32")
 
     def goes_on(progress):
         return (progress.state.step < until) & (progress.status == GOES_ON)
 
-    def step(progress):
-        old, moved = progress.state, progress.moved
-        new = _with_forces(method, setting, moved)
-        finite = jnp.isfinite(jnp.sum(new.energies)) & jnp.all(jnp.isfinite(new.forces))
-        done = _choose(old.step < 0, new, ensemble.finish(new, system, numbers))._replace(step=old.step + 1)
-        advanced = ensemble.advance(done, system, numbers, jax.random.fold_in(key, done.step))
-        status = jnp.where(finite, check(done, advanced, setting.reference), NOT_FINITE).astype(jnp.int32)
-        state, moved = _choose(finite, (done, advanced), (old, new))
-        return Progress(state, moved, status)
+    def one(progress):
+        return _finish(method, setting, progress, _with_forces(method, setting, progress.moved))
 
-    return jax.lax.while_loop(goes_on, step, progress)
+    return jax.lax.while_loop(goes_on, one, progress)
+
+
+@partial(jax.jit, static_argnums=0)
+def step(method: Method, setting: Setting, progress: Progress, energies, forces, virial) -> Progress:
+    """One step of `run` with the energies, forces and virial of `moved` from elsewhere, in the order of the atoms."""
+    _traced.count = compilations() + 1
+    return _finish(method, setting, progress, progress.moved._replace(energies=energies, forces=forces, virial=virial))
+
+
+def _finish(method: Method, setting: Setting, progress: Progress, new: State) -> Progress:
+    """The step finished with the forces of `new`, and the next one advanced."""
+    ensemble, system, numbers, old = method.ensemble, setting.system, setting.numbers, progress.state
+    key = jax.random.wrap_key_data(setting.key, impl="threefry2x32")
+    finite = jnp.isfinite(jnp.sum(new.energies)) & jnp.all(jnp.isfinite(new.forces))
+    done = _choose(old.step < 0, new, ensemble.finish(new, system, numbers))._replace(step=old.step + 1)
+    advanced = ensemble.advance(done, system, numbers, jax.random.fold_in(key, done.step))
+    status = jnp.where(finite, check(done, advanced, setting.reference), NOT_FINITE).astype(jnp.int32)
+    state, moved = _choose(finite, (done, advanced), (old, new))
+    return Progress(state, moved, status)
 
 
 def _choose(condition, first, second) -> Any:

@@ -54,7 +54,8 @@ def md(
 
     Energies, temperatures and structures are those of ASE's own loops (`ase.md`), without the host's
     work in every step: the device stops by itself where the neighbour list is spent, and the host
-    builds a new one.  FixAtoms is the one constraint.
+    builds a new one.  (Where several CPU cores share the forces of a large structure, the host looks at
+    every step.)  FixAtoms is the one constraint.
 
     Args:
         atoms: ase.Atoms with momenta; at the end, or at an error, they are at the last finished step,

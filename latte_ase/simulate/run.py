@@ -163,7 +163,10 @@ class Run:
         weights = engine._params, engine._constants
         setting = Setting(weights, self._reference, self._system, self._numbers, self.key)
         with engine._precision():
-            progress = chunk.run(method, setting, progress, np.int32(until))
+            if self._by_threads:
+                progress = self._host_loop(method, setting, progress, until)
+            else:
+                progress = chunk.run(method, setting, progress, np.int32(until))
         after, status = int(progress.state.step), int(progress.status)
         engine.stats.compilations += chunk.compilations() - traced
         engine.stats.calls += after - before
@@ -171,6 +174,18 @@ class Run:
             self._stand(progress)
         if status in (FLEW_APART, NOT_FINITE):
             raise BlewUp(self._diagnose(jax.device_get(progress), status))
+
+    def _host_loop(self, method: Method, setting: Setting, progress: Progress, until: int) -> Progress:
+        """As `chunk.run`, with forces by several threads."""
+        atoms, known = self._at_list.copy(), self._lists.stats.compilations
+        while int(progress.state.step) < until and int(progress.status) == GOES_ON:
+            atoms.positions[:], cell = self._absolute(jax.device_get(progress.moved))
+            atoms.set_cell(cell)
+            output = self._lists.evaluate(atoms)
+            found = output.energies - self._isolated, output.forces, output.virial
+            progress = chunk.step(method, setting, progress, *self._cast(found))
+        self.engine.stats.compilations += self._lists.stats.compilations - known
+        return progress
 
     @property
     def standing(self) -> Standing:
@@ -214,9 +229,10 @@ class Run:
 
     def _place(self, shapes: list[Shape]):
         """A list of the present positions in one of these buckets, or in a new one."""
-        twin = copy(self.engine)  # a copy has no list yet, so it builds one
+        self._lists = twin = copy(self.engine)  # a copy has no list yet, so it builds one
         twin._shapes = list(shapes)
         placed = twin._place(self._at_list)[0]
+        self._by_threads = len(placed.parts) > 1
         self._shapes = list(dict.fromkeys([*self._shapes, *twin._shapes]))
         with self.engine.exclusive():
             self.engine.stats.list_builds += 1

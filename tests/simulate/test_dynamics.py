@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from ase import units
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.io import read
@@ -73,6 +73,19 @@ def test_a_molecule_in_free_space_moves_as_with_ase():
     run(atoms, calc, 50, timestep=0.5 * FS)
     assert_same_motion(atoms, ase_atoms, 1e-11)
     assert "stress" not in calc.results
+
+
+def test_threads_that_share_the_forces_give_the_same_motion(calculator, ensembles):
+    """With a list rebuilt; only the last digits of the virial, and so of the cell, depend on the number of threads."""
+    atoms = bulk("Si", a=5.469, cubic=True).repeat((2, 2, 4))
+    atoms.set_momenta(np.random.default_rng(0).normal(size=(128, 3)))
+    other, calcs = atoms.copy(), [calculator(threads=n) for n in (1, 2)]
+    for structure, calc in zip((atoms, other), calcs, strict=True):
+        run(structure, calc, 30, ensemble=ensembles["CellRescaling"], seed=0)
+    assert_same_motion(atoms, other, 1e-10)
+    assert calcs[0].stats.list_builds == calcs[1].stats.list_builds > 1
+    assert calcs[0].stats.calls == calcs[1].stats.calls == 31
+    np.testing.assert_allclose(atoms.get_stress(), other.get_stress(), rtol=0, atol=1e-11)
 
 
 def test_a_nose_hoover_chain_is_ases_where_it_has_as_many_degrees_of_freedom(silicon, calculator):
