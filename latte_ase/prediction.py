@@ -17,13 +17,12 @@ from threading import Lock, local
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 from ase.io import iread
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import derivatives
+from latte_ase import chunks, derivatives
 from latte_ase.batching import Numbered, Shapes, batches
 from latte_ase.calculator import LatteCalculator
 from latte_ase.engine import Engine, refuse_fork
@@ -64,6 +63,7 @@ def predict(
     *,
     forces: bool = True,
     batch: int | None = None,
+    chunk: int = chunks.ATOMS,
     device=None,
     dtype: str | None = None,
     progress: Callable | None = None,
@@ -81,6 +81,7 @@ def predict(
         structures: file that `ase.io.iread` reads, or iterable of ase.Atoms, of any sizes, cells and pbc.
         forces: also forces and stress; False is about four times faster.
         batch: atoms computed at once; default 1024 on a CPU, 16384 elsewhere.
+        chunk: a structure of more atoms than this is computed in pieces of so many, in little memory.
         device, dtype: as for `LatteCalculator`; default: the calculator's own.
         progress: wraps the iteration over structures, for example `rich.progress.track`.
 
@@ -99,15 +100,16 @@ def predict(
         )  # fmt: skip
     else:
         engine = Engine(load_model(model), device=device, dtype=dtype or "float32")
-    if batch is not None and batch < 1:
-        raise ValueError(f"batch is {batch}; 1 atom or more is needed.")
+    for name, value in (("batch", batch), ("chunk", chunk)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; 1 atom or more is needed.")
     if isinstance(structures, (str, Path)):
         if not Path(structures).exists():
             raise FileNotFoundError(f"There is no file {structures}. Give the path of a file of structures.")
         structures = iread(structures, ":")
     elif isinstance(structures, Atoms):
         structures = [structures]
-    return _predict(_Batches(engine, batch, forces), progress(structures) if progress else structures)
+    return _predict(_Batches(engine, batch, chunk, forces), progress(structures) if progress else structures)
 
 
 def _predict(work: _Batches, structures) -> Iterator[Prediction]:
@@ -118,14 +120,18 @@ def _predict(work: _Batches, structures) -> Iterator[Prediction]:
     pool = ThreadPoolExecutor(work.threads)
 
     def finish():
-        prepared, future = running.popleft()
-        done.update(work.split(prepared, future.result()))
+        results, calls, compilations = running.popleft().result()
+        work.engine.stats.calls += calls
+        work.engine.stats.compilations += compilations
+        done.update(results)
 
     try:
         for group in batches(structures, work.atoms):
-            prepared = work.prepare(group)
-            running.append((prepared, pool.submit(work.compute, prepared)))
-            while running and (len(running) > work.threads + 1 or running[0][1].done()):
+            if len(group[0].atoms) > work.chunk:
+                running.append(pool.submit(work.in_chunks, group[0]))
+            else:
+                running.append(pool.submit(work.compute, work.prepare(group)))
+            while running and (len(running) > work.threads + 1 or running[0].done()):
                 finish()
             while following in done:
                 yield done.pop(following)
@@ -146,6 +152,7 @@ class _Prepared(NamedTuple):
     sizes: np.ndarray
     species: np.ndarray
     place: np.ndarray
+    used: int
     shape: Shape
     graph: Graph
 
@@ -153,16 +160,16 @@ class _Prepared(NamedTuple):
 class _Batches:
     """What happens to a batch: prepared here, computed in another thread, split here."""
 
-    def __init__(self, engine: Engine, atoms: int | None, forces: bool):
+    def __init__(self, engine: Engine, atoms: int | None, chunk: int, forces: bool):
         on_cpu = engine.device.platform == "cpu"
-        self.engine, self.forces = engine, forces
+        self.engine, self.chunk, self.forces = engine, chunk, forces
         self.atoms = atoms or (ATOMS_ON_CPU if on_cpu else ATOMS_ON_GPU)
         self.threads = engine.threads
         elements = len(engine.potential.elements)
         # large blocks save loops, but leave half a block empty for each element
         self.block = 32 if elements <= 6 else 16 if elements <= 12 else 8
         self.shapes = Shapes(-(-self.atoms // self.block) + min(elements, 8))
-        self.at_once = 1 if on_cpu else 0
+        self.on_cpu = on_cpu
         self._frames: dict[bytes, Frames | None] = {}
         self._compiled: set[Shape] = set()
         self._compiling = Lock()
@@ -193,7 +200,7 @@ class _Batches:
         layout = lay_out(species, pairs, self.block)
         shape = self.shapes.choose(layout.need)
         graph = fill(layout, pairs, 0, shape, self.engine.dtype)
-        return _Prepared(group, sizes, species, layout.place, shape, graph), len(pairs.i)
+        return _Prepared(group, sizes, species, layout.place, layout.need.blocks, shape, graph), len(pairs.i)
 
     def _same_molecule(self, group) -> tuple[_Prepared, int] | None:
         """The same for frames of one molecule, where most of its pairs are within the cutoff."""
@@ -220,34 +227,50 @@ class _Batches:
             return None
         sizes, species = np.full(len(group), len(first)), np.tile(species, len(group))
         place = frames.layout.place[: len(positions)]
-        prepared = _Prepared(group, sizes, species, place, frames.shape, frames.with_positions(positions))
+        prepared = _Prepared(
+            group, sizes, species, place, frames.layout.need.blocks, frames.shape, frames.with_positions(positions)
+        )
         return prepared, frames.pairs * len(group) // copies
 
     def compute(self, prepared: _Prepared):
-        """Energies, and forces and virials of atoms, in graph order; how often it compiled."""
+        """Results by their place in the stream; calls and compilations it took."""
         shape = prepared.shape
         if shape in self._compiled:
-            return self._call(prepared.graph)
-        with self._compiling:  # two threads would compile the same function twice
-            result = self._call(prepared.graph)
-            self._compiled.add(shape)
-            return result
+            result, compilations = self._call(prepared.graph, prepared.used)
+        else:
+            with self._compiling:  # two threads would compile the same function twice
+                result, compilations = self._call(prepared.graph, prepared.used)
+                self._compiled.add(shape)
+        return self._split(prepared, result), 1, compilations
 
-    def _call(self, graph):
+    def in_chunks(self, member: Numbered):
+        """The same for one huge structure."""
+        index, atoms = member
+        try:
+            output = chunks.evaluate(self.engine, atoms, self.chunk)
+        except ValueError as error:
+            raise ValueError(f"Structure {index}: {error}") from error
+        volume, forces = abs(np.linalg.det(atoms.cell.array)), None
+        stress = _stress(output.virial, volume) if self.forces and volume else None
+        if self.forces:
+            forces = output.forces
+        return {index: Prediction(output.energy, output.energies, forces, stress)}, 0, 0
+
+    def _call(self, graph, used):
         before = getattr(_traced, "count", 0)
         function = _derivatives if self.forces else _energies
+        dtype, blocks = self.engine.dtype, len(graph.species)
+        # a CPU computes the blocks in use one by one, in its cache; a GPU all together
+        at_once, used = (1, np.int32(used)) if self.on_cpu else (blocks, None)
+        rest, unit = np.zeros((*graph.is_atom.shape, 3), dtype), np.eye(3, dtype=dtype)[None]
         with self._precision():
-            at_once = self.at_once or graph.species.shape[0]
-            result = function(self.engine.potential.architecture, at_once, *self.weights, graph)
+            result = function(
+                self.engine.potential.architecture, at_once, *self.weights, graph, rest, unit, used
+            )  # fmt: skip
             result = jax.device_get(result)
         return result, getattr(_traced, "count", 0) - before
 
-    def split(self, prepared: _Prepared, computed) -> Iterator[tuple[int, Prediction]]:
-        """(place in the stream, result) of every structure of a batch."""
-        result, compilations = computed
-        self.engine.stats.calls += 1
-        self.engine.stats.compilations += compilations
-
+    def _split(self, prepared: _Prepared, result) -> dict[int, Prediction]:
         def gather(values):
             return values.reshape(-1, *values.shape[2:])[prepared.place].astype(np.float64)
 
@@ -260,11 +283,17 @@ class _Batches:
         volumes = np.abs(np.linalg.det(np.array([atoms.cell.array for _, atoms in prepared.group])))
         if self.forces and volumes.any():
             virials = np.add.reduceat(gather(result[2]), starts)
-            stresses = [full_3x3_to_voigt_6_stress(w) / v if v else None for w, v in zip(virials, volumes, strict=True)]
+            stresses = [_stress(w, v) if v else None for w, v in zip(virials, volumes, strict=True)]
+        results = {}
         spans = zip(prepared.group, totals, starts.tolist(), ends.tolist(), stresses, strict=True)
         for (index, _), total, start, end, stress in spans:
             own = None if forces is None else forces[start:end]
-            yield index, Prediction(total, energies[start:end], own, stress)
+            results[index] = Prediction(total, energies[start:end], own, stress)
+        return results
+
+
+def _stress(virial, volume):
+    return full_3x3_to_voigt_6_stress(virial) / volume
 
 
 def _positions(group):
@@ -299,20 +328,15 @@ def _count_trace():
     _traced.count = getattr(_traced, "count", 0) + 1
 
 
-def _at_rest(graph):
-    """u and F of a fresh list: constants, so that the compiler leaves them out."""
-    dtype = graph.is_atom.dtype
-    graph = graph._replace(structure=jnp.zeros(graph.is_atom.shape, jnp.int32))
-    return graph, jnp.zeros((*graph.is_atom.shape, 3), dtype), jnp.eye(3, dtype=dtype)[None]
+@partial(jax.jit, static_argnums=(0, 1))
+def _derivatives(architecture: Architecture, at_once, *arrays_and_used):
+    _count_trace()
+    *arrays, used = arrays_and_used
+    return tuple(derivatives.derivatives(architecture, *arrays, used=used, at_once=at_once))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _derivatives(architecture: Architecture, at_once, params, constants, graph):
+def _energies(architecture: Architecture, at_once, *arrays_and_used):
     _count_trace()
-    return tuple(derivatives.derivatives(architecture, params, constants, *_at_rest(graph), at_once=at_once))
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _energies(architecture: Architecture, at_once, params, constants, graph):
-    _count_trace()
-    return (derivatives.energies(architecture, params, constants, *_at_rest(graph), at_once=at_once),)
+    *arrays, used = arrays_and_used
+    return (derivatives.energies(architecture, *arrays, used=used, at_once=at_once),)

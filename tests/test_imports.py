@@ -13,11 +13,11 @@ import latte_ase
 
 # a module imports modules of the lines above its own, at its top level; imports inside functions are free
 ORDER = """
-    radial neighbours startup
+    radial neighbours startup memory
     graph domain sparsity
-    multicore
     molecules
     batching
+    multicore
     moments.tensors
     moments.xla
     moments.fused
@@ -34,6 +34,7 @@ ORDER = """
     model_io dataset
     pretrained
     calculator ase_plugin
+    chunks
     prediction
     evaluation
     plots

@@ -63,6 +63,13 @@ def test_results_are_those_of_the_engine_in_order(calculator, mixture, batch):
     assert structures == before
 
 
+def test_huge_structures_are_computed_in_chunks(calculator, mixture):
+    """Here more than 15 atoms are huge."""
+    structures, expected = mixture
+    for result, atoms, reference in zip(predict(calculator, structures, chunk=15), structures, expected, strict=True):
+        assert_same(result, atoms, reference)
+
+
 @pytest.mark.parametrize("count", [20, 1])
 def test_frames_of_one_molecule(calculator, count):
     """These share one graph; the last batch is not full."""
@@ -207,3 +214,5 @@ def test_the_frames_of_one_molecule_may_be_broken_too(calculator):
 def test_impossible_options(calculator):
     with pytest.raises(ValueError, match=r"batch is 0; 1 atom or more is needed\."):
         predict(calculator, [], batch=0)
+    with pytest.raises(ValueError, match=r"chunk is -3; 1 atom or more is needed\."):
+        predict(calculator, [], chunk=-3)
