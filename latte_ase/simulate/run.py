@@ -230,7 +230,7 @@ class Run:
     def _place(self, shapes: list[Shape]):
         """A list of the present positions in one of these buckets, or in a new one."""
         self._lists = twin = copy(self.engine)  # a copy has no list yet, so it builds one
-        twin._shapes = list(shapes)
+        twin._shapes, twin._warm = list(shapes), self.engine._warm
         placed = twin._place(self._at_list)[0]
         self._by_threads = len(placed.parts) > 1
         self._shapes = list(dict.fromkeys([*self._shapes, *twin._shapes]))

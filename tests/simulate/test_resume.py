@@ -91,7 +91,7 @@ def test_a_run_can_be_made_longer(short, calculator):
         ({}, lambda a: a.set_masses([29.0] * 8), "by a run with another list of masses"),
         ({}, lambda a: a.set_constraint(FixAtoms([0])), "by a run with another set of mobile atoms"),
         ({}, lambda a: a.set_pbc((True, True, False)), "by a run with another pbc"),
-        ({}, lambda a: a.__delitem__(0), "by a run with another composition"),
+        ({}, lambda a: a.__delitem__(0), "by a run with another number of atoms (8; now 7)"),
         ({"checkpoint": "absent"}, None, "There is no checkpoint absent to resume from. Run without resume first."),
     ],
 )
