@@ -38,6 +38,7 @@ class LatteCalculator(Calculator):
         dtype: "float32", or "float64" for phonons, finite differences and tight relaxations.
         skin: Angstrom; a neighbour list serves until atoms moved by about half of it.
         threads: CPU cores to use; default all that this process may use.
+        kernel: of the loop over pairs, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
         strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
             or closer than there; without, one `DomainWarning` per pair of elements.
         **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
@@ -55,11 +56,14 @@ class LatteCalculator(Calculator):
         dtype: str = "float32",
         skin: float = SKIN,
         threads: int | None = None,
+        kernel: str = "auto",
         strict: bool = False,
         **ase_kwargs: Any,
     ):
         super().__init__(**ase_kwargs)
-        self.engine = Engine(load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads)
+        self.engine = Engine(
+            load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads, kernel=kernel
+        )
         self.strict = strict
         self._warned: set[tuple[str, str]] = set()
 
@@ -69,7 +73,7 @@ class LatteCalculator(Calculator):
 
         Args:
             model: see `latte_ase.load_model`.
-            **options: device, dtype, skin, threads, strict and ASE's own, as for the class.
+            **options: device, dtype, skin, threads, kernel, strict and ASE's own, as for the class.
         """
         return cls(model, **options)
 

@@ -24,6 +24,8 @@ import numpy as np
 from latte_ase import derivatives, multicore, sparsity
 from latte_ase.domain import Excursion, Suspects
 from latte_ase.graph import Graph, Layout, Shape, block_capacity, capacity, fill, lay_out
+from latte_ase.kernels import choose_kernel
+from latte_ase.moments import kernel as kernel_context
 from latte_ase.multicore import Part
 from latte_ase.neighbours import VerletList
 from latte_ase.potential import Architecture, Potential, device_constants
@@ -244,6 +246,7 @@ class Engine:
         dtype: "float32" or "float64", of this engine alone.
         skin: Angstrom added to the cutoff of the pair list.
         threads: CPU cores to use; default all that this process may use.
+        kernel: of the pair loop, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
     """
 
     def __init__(
@@ -254,6 +257,7 @@ class Engine:
         dtype: str = "float32",
         skin: float = SKIN,
         threads: int | None = None,
+        kernel: str = "auto",
     ):
         if str(dtype) not in ("float32", "float64"):
             raise ValueError(f"dtype is {dtype!r}; allowed are 'float32' and 'float64'.")
@@ -266,6 +270,7 @@ class Engine:
         self.potential, self.skin = potential, float(skin)
         self.dtype = np.dtype(str(dtype))
         self.device = find_device(device)
+        self._kernel, self.kernel = kernel, choose_kernel(potential, self.device, kernel)
         self._threads = threads
         self.threads = 1 if self.device.platform != "cpu" else threads or multicore.cores()
         self.stats = Stats()
@@ -289,7 +294,11 @@ class Engine:
     @contextmanager
     def _precision(self):
         # thread-local contexts: other users of JAX in this process keep their own setting
-        with jax.enable_x64(self.dtype == np.float64), jax.default_device(self.device):
+        with (
+            jax.enable_x64(self.dtype == np.float64),
+            jax.default_device(self.device),
+            kernel_context(self.kernel),
+        ):
             yield
 
     def evaluate(self, atoms) -> Output:
@@ -498,10 +507,11 @@ class Engine:
             "dtype": self.dtype.name,
             "skin": self.skin,
             "threads": self._threads,
+            "kernel": self._kernel,
         }
 
     def __setstate__(self, state):
         try:
             self.__init__(**state)
-        except ValueError:  # pickled on a machine with another device
-            self.__init__(**{**state, "device": None})
+        except (ValueError, RuntimeError):  # pickled on a machine with another device
+            self.__init__(**{**state, "device": None, "kernel": "auto"})

@@ -273,6 +273,22 @@ def test_a_pickle_from_a_machine_with_another_device_runs_on_the_default_one(pot
     assert engine.device == jax.devices()[0]
 
 
+def test_a_pickle_with_a_kernel_that_cannot_run_here_runs_with_another(potential):
+    engine = Engine(potential, kernel="xla")
+    state = engine.__getstate__()
+    assert state["kernel"] == "xla"
+    other = object.__new__(Engine)
+    other.__setstate__(state | {"kernel": "pallas"})
+    assert other.kernel in ("xla", "pallas")
+
+
+def test_kernels_by_name(potential, waters):
+    fused = Engine(potential, kernel="interpreted", dtype="float64").evaluate(waters)
+    assert_same(fused, Engine(potential, kernel="xla", dtype="float64").evaluate(waters), 1e-10)
+    with pytest.raises(ValueError, match="The kernel is 'fast'; allowed are 'auto', 'xla'"):
+        Engine(potential, kernel="fast")
+
+
 def test_devices_by_name():
     first = jax.devices("cpu")[0]
     assert find_device("cpu") == find_device("cpu:0") == find_device(first) == first
