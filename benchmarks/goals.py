@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from figures import Table, by_preset, number, slope
 
 BOX = 1_536
@@ -11,24 +14,41 @@ FAR = 300_000
 MISSING = "not measured"
 
 
+class Goal(NamedTuple):
+    """What is asked.
+
+    Attributes:
+        text: in words.
+        measure: results -> values by name; a KeyError says that a part was not run.
+        reached: whether a value is good enough.
+        unit: of the values.
+        script: that measures it.
+    """
+
+    text: str
+    measure: Callable[[dict], dict[str, float | None]]
+    reached: Callable[[float], bool]
+    unit: str
+    script: str
+
+
 def goals(results: dict[str, dict]) -> Table:
     """One row for each goal; one that needs a part which was not run says so."""
-    rows = [_goal(*goal, results) for goal in GOALS]
-    return Table("Goals", ("goal", "measured", "reached", "command"), rows)
+    return Table("Goals", ("goal", "measured", "reached", "command"), [_row(goal, results) for goal in GOALS])
 
 
-def _goal(text, measure, reached, command, results):
+def _row(goal: Goal, results) -> tuple[str, ...]:
     try:
-        values: dict[str, float] = measure(results)
+        found = goal.measure(results)
     except KeyError:
-        values = {}
-    values = {name: value for name, value in values.items() if value is not None}
+        found = {}
+    values = {name: value for name, value in found.items() if value is not None}
+    command = f"`benchmarks/{goal.script}.py`"
     if not values:
-        return text, MISSING, "", f"`{command}`"
-    shown = ", ".join(f"{name} {number(value, 3)}".strip() for name, value in values.items())
-    verdicts = [reached(value) for value in values.values()]
-    verdict = "yes" if all(verdicts) else "no" if not any(verdicts) else "in part"
-    return text, shown, verdict, f"`{command}`"
+        return goal.text, MISSING, "", command
+    shown = ", ".join(f"{name} {number(value, 3)} {goal.unit}".rstrip() for name, value in values.items())
+    verdicts = [goal.reached(value) for value in values.values()]
+    return goal.text, shown, "yes" if all(verdicts) else "in part" if any(verdicts) else "no", command
 
 
 def _ratio(peer):
@@ -47,10 +67,10 @@ def _case(key, atoms, scale=1.0):
     return measure
 
 
-def _overhead(key, low, high):
+def _overhead(key, low, high, scale=1.0):
     def measure(results):
         rows = [row for row in results["loop"]["rows"] if low <= row["atoms"] <= high]
-        return {row["preset"]: row[key] for row in rows}
+        return {row["preset"]: scale * row[key] for row in rows}
 
     return measure
 
@@ -77,17 +97,20 @@ def _elements(kind):
 
 
 GOALS = (
-    ("15 times apax GMNN, 1536 atoms", _ratio("apax"), lambda x: x >= 15, "benchmarks/compare.py"),
-    ("200 times a 64-channel MACE (mlip)", _ratio("mlip"), lambda x: x >= 200, "benchmarks/compare.py"),
-    ("200 times a 64-channel MACE (mace-torch)", _ratio("mace"), lambda x: x >= 200, "benchmarks/compare.py"),
-    ("8 µs per atom and step, 1536 atoms, two cores", _case("energy+forces", BOX), lambda x: x <= 8, "benchmarks/speed.py"),
-    ("force call of the calculator on 9 atoms under 0.5 ms", _case("calculator", 9, 9e-3), lambda x: x < 0.5, "benchmarks/speed.py"),
-    ("start to first forces under 3 s, nothing cached", _start(False), lambda x: x < 3, "benchmarks/start.py"),
-    ("start to first forces under 1 s, compiled before", _start(True), lambda x: x < 1, "benchmarks/start.py"),
-    ("ASE's loop adds at most 1 ms at 140 atoms", _overhead("overhead_ms", 100, 200), lambda x: x <= 1, "benchmarks/loop.py"),
-    ("ASE's loop adds at most 15 % at 1200 atoms", _overhead("share", 1000, 1500), lambda x: x <= 0.15, "benchmarks/loop.py"),
-    ("slope of time in atoms within 5 % of 1, from 10 000 to 1 000 000 as far as memory goes", _slopes, lambda x: abs(x - 1) <= 0.05, "benchmarks/speed.py"),
-    ("2 to 85 elements known to the model: within 20 %", _elements("known"), lambda x: x <= 1.2, "benchmarks/scaling.py"),
-    ("1 to 85 elements in the box: within 20 %", _elements("present"), lambda x: x <= 1.2, "benchmarks/scaling.py"),
+    Goal("15 times apax GMNN, 1536 atoms", _ratio("apax"), lambda x: x >= 15, "×", "compare"),
+    Goal("200 times a 64-channel MACE (mlip), 1536 atoms", _ratio("mlip"), lambda x: x >= 200, "×", "compare"),
+    Goal("200 times a 64-channel MACE (mace-torch), 1536 atoms", _ratio("mace"), lambda x: x >= 200, "×", "compare"),
+    Goal("8 µs per atom and step, 1536 atoms, two cores", _case("energy+forces", BOX), lambda x: x <= 8, "µs", "speed"),
+    Goal("force call on 9 atoms under 0.5 ms", _case("calculator", 9, 9e-3), lambda x: x < 0.5, "ms", "speed"),
+    Goal("start to first forces under 3 s, nothing cached", _start(False), lambda x: x < 3, "s", "start"),
+    Goal("start to first forces under 1 s, compiled before", _start(True), lambda x: x < 1, "s", "start"),
+    Goal("ASE's loop adds at most 1 ms at 140 atoms", _overhead("overhead_ms", 100, 200), lambda x: x <= 1, "ms", "loop"),
+    Goal("ASE's loop adds at most 15 % at 1200 atoms", _overhead("share", 1000, 1500, 100), lambda x: x <= 15, "%", "loop"),
+    Goal(
+        "slope of time in atoms within 5 % of 1, from 10 000 to 1 000 000 as far as memory goes",
+        _slopes, lambda x: abs(x - 1) <= 0.05, "", "speed",
+    ),
+    Goal("2 to 85 elements known to the model: within 20 %", _elements("known"), lambda x: x <= 1.2, "×", "scaling"),
+    Goal("1 to 85 elements in the box: within 20 %", _elements("present"), lambda x: x <= 1.2, "×", "scaling"),
 )  # fmt: skip
-"""Text, function (results) -> values by name, whether a value reaches it, command."""
+"""In the order of the table."""

@@ -26,12 +26,14 @@ def tables(results: dict[str, dict]) -> dict[str, Table]:
 def steps(speed: dict) -> Table:
     """Warm calls, with the floor."""
     head = (
-        "preset", "atoms", "energy", "energy, forces", "calculator", "with stress", "training step", "list build",
+        "preset", "atoms", "energy", "energy, forces", "fastest", "processor", "calculator", "with stress", "training step", "list build",
         "floor", "share of floor", "same, energy",
     )  # fmt: skip
     keys = (
         "energy",
         "energy+forces",
+        "least",
+        "processor",
         "calculator",
         "calculator+stress",
         "training_step",

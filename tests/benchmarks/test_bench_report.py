@@ -45,7 +45,7 @@ def peers(ratio):
 @pytest.mark.parametrize(("ratio", "verdict"), [(14.9, "no"), (15.0, "yes")])
 def test_a_goal_is_judged_by_its_number(tables, ratio, verdict):
     rows = tables.goals({"peers": peers(ratio)}).rows
-    assert rows[0][1:3] == (f"specific {ratio:.1f}", verdict)
+    assert rows[0][1:3] == (f"specific {ratio:.1f} ×", verdict)
     assert rows[1][1:3] == ("not measured", "")  # mlip did not run
 
 
