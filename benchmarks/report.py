@@ -109,7 +109,6 @@ if __name__ == "__main__":
     options = parser.parse_args()
     found = load(options.folder)
     made = tables(found)
-    show(made)
     draw(found, options.folder / "performance.svg")
     if options.docs:
         (DOCS / "performance").mkdir(exist_ok=True)
@@ -120,3 +119,4 @@ if __name__ == "__main__":
         draw(found, DOCS / "performance.svg")
         page = DOCS / "performance.md"
         page.write_text(insert(page.read_text(), made))
+    show(made)  # last: a terminal that goes away must not cost the page
