@@ -96,7 +96,8 @@ def draw(results: dict[str, dict], path: Path) -> None:
     axes.set_xlabel("atoms")
     axes.set_ylabel("µs per atom and step, energy and forces")
     axes.grid(True, which="major", lw=0.3)
-    axes.legend(fontsize=8, ncols=2)
+    if axes.has_data():
+        axes.legend(fontsize=8, ncols=2)
     matplotlib.rcParams["svg.hashsalt"] = "latte_ase"  # the same results give the same file
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
