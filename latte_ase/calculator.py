@@ -10,6 +10,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from latte_ase import chunks
 from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine, Stats
 from latte_ase.potential import Potential
@@ -39,6 +40,8 @@ class LatteCalculator(Calculator):
         skin: Angstrom; a neighbour list serves until atoms moved by about half of it.
         threads: CPU cores to use; default all that this process may use.
         kernel: of the loop over pairs, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
+        chunk: structures of more atoms are computed in chunks of so many, in the memory that one takes; they have
+            no `stresses`, and nobody looks whether they are in the model's domain.
         strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
             or closer than there; without, one `DomainWarning` per pair of elements.
         **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
@@ -57,6 +60,7 @@ class LatteCalculator(Calculator):
         skin: float = SKIN,
         threads: int | None = None,
         kernel: str = "auto",
+        chunk: int | None = None,
         strict: bool = False,
         **ase_kwargs: Any,
     ):
@@ -64,7 +68,9 @@ class LatteCalculator(Calculator):
         self.engine = Engine(
             load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads, kernel=kernel
         )
-        self.strict = strict
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"chunk is {chunk}; 1 atom or more is needed, or None for all at once.")
+        self.chunk, self.strict = chunk, strict
         self._warned: set[tuple[str, str]] = set()
 
     @classmethod
@@ -73,7 +79,7 @@ class LatteCalculator(Calculator):
 
         Args:
             model: see `latte_ase.load_model`.
-            **options: device, dtype, skin, threads, kernel, strict and ASE's own, as for the class.
+            **options: device, dtype, skin, threads, kernel, chunk, strict and ASE's own, as for the class.
         """
         return cls(model, **options)
 
@@ -111,20 +117,29 @@ class LatteCalculator(Calculator):
                 f"Stress needs a volume, but the cell is {atoms.cell.array.tolist()}. Give the structure a cell "
                 "(atoms.set_cell or atoms.center(vacuum=...))."
             )
-        self._watch(atoms)
         wanted = set(properties)
+        if self.chunk is not None and len(atoms) > self.chunk:
+            self._keep(chunks.evaluate(self.engine, atoms, self.chunk), volume)
+            return
+        self._watch(atoms)
         if "stresses" in wanted:
             self.results["stresses"] = full_3x3_to_voigt_6_stress(self.engine.atomic_virials(atoms)) / volume
         if wanted <= {"stresses"}:
             return
-        output = None if wanted <= ENERGIES else self.engine.evaluate(atoms)
-        energies = self.engine.energies(atoms) if output is None else output.energies
+        if wanted <= ENERGIES:
+            self._keep_energies(self.engine.energies(atoms))
+        else:
+            self._keep(self.engine.evaluate(atoms), volume)
+
+    def _keep_energies(self, energies):
         total = float(energies.sum())
         self.results |= {"energy": total, "free_energy": total, "energies": energies}
-        if output is not None:
-            self.results["forces"] = output.forces
-            if volume > 0:
-                self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
+
+    def _keep(self, output, volume):
+        self._keep_energies(output.energies)
+        self.results["forces"] = output.forces
+        if volume > 0:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
 
     def _watch(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or raise."""

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase import derivatives, multicore, sparsity
+from latte_ase import derivatives, memory, multicore, sparsity
 from latte_ase.domain import Excursion, Suspects
 from latte_ase.graph import Graph, Layout, Shape, block_capacity, capacity, fill, lay_out
 from latte_ase.kernels import choose_kernel
@@ -374,7 +374,7 @@ class Engine:
         placed, *motion = self._place(atoms)
         if len(placed.parts) == 1:
             return placed, self._call(_derivatives, placed, *motion)
-        with self._counting():
+        with self._counting(), self._explained(placed):
             energies, gradients, virials = zip(*self._in_parts(_parts, placed, *motion), strict=True)
             with self._precision():
                 forces = _forces(gradients, [part.start for part in placed.parts], placed.reverse)
@@ -387,7 +387,7 @@ class Engine:
         placed, *motion = self._place(atoms)
         if len(placed.parts) == 1 or function is _hessian_products:
             return placed, self._call(function, placed, *motion, *per_atom)
-        with self._counting():
+        with self._counting(), self._explained(placed):
             return placed, placed.joined(self._in_parts(function, placed, *motion))
 
     def _call(self, function, placed, displacements, deformation, *per_atom):
@@ -395,12 +395,16 @@ class Engine:
         cpu = self.device.platform == "cpu"
         # only loops over all blocks can be differentiated in reverse; a GPU takes all at once anyway
         blocks = {"used": placed.used} if cpu and function is not _hessian_products else {}
-        with self._counting(), self._precision():
+        with self._counting(), self._precision(), self._explained(placed):
             result = function(
                 self.potential.architecture, 1 if cpu else placed.shape.blocks, self._params, self._constants,
                 placed.graph, u, deformation.astype(self.dtype)[None], *more, **blocks,
             )  # fmt: skip
             return self._fetch(result)
+
+    def _explained(self, placed):
+        pairs = len(placed.verlet.pairs.i)
+        return memory.explained(len(placed.layout.place), pairs, device=self.device, dtype=self.dtype)
 
     def _fetch(self, arrays):
         """To numpy; on a CPU nothing is copied, and `jax.device_get` would take 25 microseconds for each."""
@@ -457,8 +461,9 @@ class Engine:
         self.stats.list_builds += 1
         self.stats.padding_waste = 1 - len(verlet.pairs.i) / max(shape.places, 1)
         count = multicore.parts_of(shape.blocks, self.threads)
-        parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
-        reverse = self._put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
+        with memory.explained(len(species), len(verlet.pairs.i), device=self.device, dtype=self.dtype):
+            parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
+            reverse = self._put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
         return _Placed(verlet, layout, shape, graph, parts, reverse, suspects, self._put)
 
     def _put(self, arrays):

@@ -191,6 +191,35 @@ def test_the_atoms_are_never_changed(shared):
     assert not (atoms.get_forces() == 7).any()
 
 
+def test_a_large_structure_in_chunks(calc):
+    atoms = crystal() * (2, 2, 2)
+    atoms.rattle(0.05, seed=0)
+    whole, cut = (
+        LatteCalculator(calc.potential, dtype="float64"),
+        LatteCalculator(calc.potential, dtype="float64", chunk=len(atoms) // 3),
+    )
+    for name in ("energy", "energies", "forces", "stress"):
+        np.testing.assert_allclose(cut.get_property(name, atoms), whole.get_property(name, atoms), atol=1e-10)
+    assert cut.stats.list_builds == 0  # no list of everything was made
+    with pytest.raises(PropertyNotImplementedError):
+        cut.get_property("stresses", atoms)
+    cut.get_property("stresses", crystal())
+    with pytest.raises(ValueError, match=r"chunk is 0; 1 atom or more is needed, or None for all at once\."):
+        LatteCalculator(calc.potential, chunk=0)
+
+
+def test_out_of_memory_says_what_would_fit(calc, monkeypatch):
+    fresh = LatteCalculator(calc.potential)
+
+    def full(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 999 bytes")
+
+    for name in ("_derivatives", "_parts"):
+        monkeypatch.setattr(engine_module, name, full)
+    with pytest.raises(MemoryError, match="chunk"):
+        fresh.get_forces(crystal())
+
+
 def test_after_warmup_nothing_is_compiled(calc):
     fresh = LatteCalculator(calc.potential)
     small = crystal()

@@ -31,10 +31,10 @@ ORDER = """
     derivatives
     kernels
     engine
+    chunks
     model_io dataset
     pretrained
     calculator ase_plugin
-    chunks
     prediction
     evaluation
     plots

@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 from typer.testing import CliRunner
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -33,7 +33,7 @@ def frame(seed):
 def test_python_blocks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write("my_frames.extxyz", [frame(seed) for seed in range(5)])
-    example, domain, beyond, finetuning, precision, stats = blocks("python")
+    example, domain, beyond, dynamics, many, finetuning, precision, stats = blocks("python")
     names: dict = {}
 
     assert len([line for line in example.splitlines() if line.strip()]) == 5
@@ -52,6 +52,14 @@ def test_python_blocks(tmp_path, monkeypatch, capsys):
     assert names["hessian"].shape == names["sparse"].shape == (3 * n, 3 * n)
     assert len(names["features"]) == n
     np.testing.assert_allclose(names["sparse"].toarray(), names["hessian"])
+
+    exec(dynamics, names)
+    assert len(read("md.traj", ":")) > 1
+    assert 0 < atoms.get_temperature() < 1000
+    capsys.readouterr()
+    exec(many, names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if f"({n}, 3)" in line or f"({8 * n}, 3)" in line or "(2, 3)" in line]) == 3
 
     exec(finetuning, names)
     result = names["result"]
