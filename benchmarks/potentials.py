@@ -47,7 +47,7 @@ def potential(preset: str, elements: tuple[str, ...] = ("H", "O"), *, cutoff: fl
         "mean": np.zeros((species, features)),
         "deviation": np.full((species, features), 10.0),
         "scale": np.array(0.1),
-        "repulsion_range": np.full((species, species), 0.5),  # no pair of a liquid is that close
+        "repulsion_range": np.full((species, species), 0.3),  # no pair is that close
     }
     params = jax.tree.map(np.asarray, init_params(architecture, jax.random.key(0)))
     return Potential(architecture, params, constants, np.zeros(species), {"name": f"random-{preset}"})
