@@ -38,6 +38,9 @@ SLACK = 0.08
 SMALLEST = Shape(blocks=4, block=8, neighbours=(7,))
 """Every bucket has room for this: compiling one more for a smaller structure would not pay."""
 
+FEW = 3
+"""Groups of neighbours up to which each has the room of `SMALLEST`."""
+
 PROBES = 8
 """Columns of a Hessian computed at once."""
 
@@ -77,7 +80,7 @@ class Stats:
         calls: evaluations.
         compilations: functions compiled because of this engine.
         list_builds: neighbour lists built.
-        padding_waste: share of the places for pairs that the last list left empty.
+        padding_waste: share of the places for pairs that the last list left empty, in blocks that are in use.
     """
 
     calls: int = 0
@@ -459,7 +462,7 @@ class Engine:
         graph = fill(layout, verlet.pairs, np.zeros(len(species), np.int64), shape, self.dtype)
         suspects = self.domain.suspects(species, verlet.pairs, self.skin)
         self.stats.list_builds += 1
-        self.stats.padding_waste = 1 - len(verlet.pairs.i) / max(shape.places, 1)
+        self.stats.padding_waste = 1 - len(verlet.pairs.i) / shape._replace(blocks=layout.need.blocks).places
         count = multicore.parts_of(shape.blocks, self.threads)
         with memory.explained(len(species), len(verlet.pairs.i), device=self.device, dtype=self.dtype):
             parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
@@ -477,7 +480,10 @@ class Engine:
         """
         blocks = block_capacity(max(need.blocks, SMALLEST.blocks))
         parts = multicore.parts_of(blocks, self.threads)
-        neighbours = tuple(capacity(max(n, SMALLEST.neighbours[0]), slack=SLACK) for n in need.neighbours)
+        if len(need.neighbours) <= FEW:
+            neighbours = tuple(capacity(max(n, SMALLEST.neighbours[0]), slack=SLACK) for n in need.neighbours)
+        else:  # most of many groups hold one or two neighbours, and rounding each one up would be most of the work
+            neighbours = tuple(capacity(n, slack=SLACK, step=1) for n in need.neighbours)
         new = Shape(-(-blocks // parts) * parts, need.block, neighbours)
         width = sum(new.neighbours)
         fitting = [s for s in self._shapes if s.holds(need) and sum(s.neighbours) <= 1.5 * width]
