@@ -33,9 +33,9 @@ from latte_ase.potential import Architecture, Potential, device_constants
 SKIN = 0.7
 """Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
 SLACK = 0.08
-"""Room left in a new bucket of neighbours, as a fraction: densities fluctuate."""
+"""Room left in a new bucket of neighbours, as a fraction, and for two more at least: densities fluctuate."""
 
-SMALLEST = Shape(blocks=4, block=8, neighbours=(7,))
+SMALLEST = Shape(blocks=4, block=8, neighbours=(8,))
 """Every bucket has room for this: compiling one more for a smaller structure would not pay."""
 
 FEW = 3
@@ -481,7 +481,7 @@ class Engine:
         blocks = block_capacity(max(need.blocks, SMALLEST.blocks))
         parts = multicore.parts_of(blocks, self.threads)
         if len(need.neighbours) <= FEW:
-            neighbours = tuple(capacity(max(n, SMALLEST.neighbours[0]), slack=SLACK) for n in need.neighbours)
+            neighbours = tuple(capacity(max(n + 2, SMALLEST.neighbours[0], n * (1 + SLACK))) for n in need.neighbours)
         else:  # most of many groups hold one or two neighbours, and rounding each one up would be most of the work
             neighbours = tuple(capacity(n, slack=SLACK, step=1) for n in need.neighbours)
         new = Shape(-(-blocks // parts) * parts, need.block, neighbours)

@@ -223,7 +223,7 @@ def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.n
     return joined, np.repeat(np.arange(len(sizes)), sizes)
 
 
-def capacity(need: int, *, slack: float = 0.0, step: int = 4) -> int:
+def capacity(need: float, *, slack: float = 0.0, step: int = 4) -> int:
     """The bucket for `need` places: multiples of `step` that grow geometrically, by 1/16 or more.
 
     Args:

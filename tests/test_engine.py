@@ -76,7 +76,7 @@ def test_a_list_serves_until_atoms_moved_and_the_numbers_are_those_of_a_fresh_li
     reused = engine.evaluate(waters)
     assert engine.stats.list_builds == 1
     assert_same(reused, Engine(potential, dtype="float64").evaluate(waters), 1e-11)
-    waters.positions[4] += 0.3
+    waters.positions[4] += engine.skin
     engine.evaluate(waters)
     assert engine.stats.list_builds == 2
     waters.positions[4] += waters.cell[0]  # wrapping is a rebuild, not an error
