@@ -78,7 +78,7 @@ def predict(
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
         structures: file that `ase.io.iread` reads, or iterable of ase.Atoms, of any sizes, cells and pbc.
-        forces: also forces and stress; False is about four times faster.
+        forces: also forces and stress; energies alone take less than half the time.
         batch: atoms computed at once; default 2048 on a CPU, 16384 elsewhere.
         chunk: a structure of more atoms than this is computed in pieces of so many, in little memory.
         device, dtype: as for `LatteCalculator`; default: the calculator's own.
