@@ -63,34 +63,38 @@ def bump_slope(r, slant, offset):
 BUMP = Radial(bump, bump_slope)
 
 
-def envelope(x):
+def envelope(x, power: int = 6):
     """Smooth step from 1 at x = 0 to 0 at x = 1 with two vanishing derivatives there.
 
-    f(x) = 1 - 28 x^6 + 48 x^7 - 21 x^8 for x < 1, else 0 (Gasteiger, Gross, Guennemann,
-    arXiv:2003.03123, p = 6).
+    f(x) = 1 - (p + 1)(p + 2)/2 x^p + p (p + 2) x^(p+1) - p (p + 1)/2 x^(p+2) for x < 1, else 0
+    (Gasteiger, Gross, Guennemann, arXiv:2003.03123); for p = 6 the factors are 28, 48 and 21.
+
+    Args:
+        x: any shape.
+        power: p from 1 on; the larger, the later f falls.
     """
-    x = jnp.minimum(x, 1)
-    x6 = x**6
-    return 1 - x6 * (28 - x * (48 - 21 * x))
+    x, p = jnp.minimum(x, 1), power
+    return 1 - x**p * ((p + 1) * (p + 2) // 2 - x * (p * (p + 2) - p * (p + 1) // 2 * x))
 
 
-def envelope_slope(x):
-    """df/dx = -168 x^5 (1 - x)^2 for x < 1, else 0."""
-    x = jnp.minimum(x, 1)
-    return -168 * x**5 * (1 - x) ** 2
+def envelope_slope(x, power: int = 6):
+    """df/dx = -p (p + 1)(p + 2)/2 x^(p-1) (1 - x)^2 for x < 1, else 0."""
+    x, p = jnp.minimum(x, 1), power
+    return -(p * (p + 1) * (p + 2) // 2) * x ** (p - 1) * (1 - x) ** 2
 
 
 @cache
-def bessel(count: int, cutoff: float) -> Radial:
+def bessel(count: int, cutoff: float, power: int = 6) -> Radial:
     """Spherical Bessel functions of order 0 that vanish at the cutoff, with a smooth envelope.
 
-    R_n(r) = sqrt(2 / c) sin(n pi r / c) / r * envelope(r / c),   n = 1..count
+    R_n(r) = sqrt(2 / c) sin(k_n r) / r * envelope(r / c),   k_n = n pi / c,   n = 1..count
 
-    (arXiv:2003.03123); Angstrom^(-3/2).
+    (arXiv:2003.03123); Angstrom^(-3/2).  The wave numbers k may also be given, and trained.
 
     Args:
         count: number of functions.
         cutoff: c in Angstrom.
+        power: of the envelope.
     """
     waves = np.arange(1, count + 1)[:, None] * (math.pi / cutoff)
     norm = math.sqrt(2 / cutoff)
@@ -98,13 +102,13 @@ def bessel(count: int, cutoff: float) -> Radial:
     def value(r, wave=waves):
         r = jnp.minimum(r, cutoff)  # beyond, the envelope is 0
         x = jnp.where(r < cutoff, r / cutoff, 1)  # compiled, cutoff / cutoff may round to below 1
-        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(x) / r)
+        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(x, power) / r)
 
     def slope(r, wave=waves):
         r = jnp.minimum(r, cutoff)
         k = wave.astype(r.dtype)
         x = jnp.where(r < cutoff, r / cutoff, 1)
-        f, df = envelope(x), envelope_slope(x) / cutoff
+        f, df = envelope(x, power), envelope_slope(x, power) / cutoff
         return jnp.sin(r * k) * (norm * (df - f / r) / r) + jnp.cos(r * k) * (k * (norm * f / r))
 
     return Radial(value, slope, (tuple(waves[:, 0].tolist()),))

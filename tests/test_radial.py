@@ -17,6 +17,11 @@ BUMPS = ((1 / WIDTHS)[:, None], (CENTRES / WIDTHS)[:, None])
 BASES = {
     "bump": (BUMP, BUMPS, CENTRES + WIDTHS),
     "bessel": (bessel(4, CUTOFF), (), np.full(4, CUTOFF)),
+    "bessel with other waves and envelope": (
+        bessel(3, CUTOFF, 2),
+        (np.array([[0.5], [1.1], [2.3]]),),
+        np.full(3, CUTOFF),
+    ),
 }
 bases = pytest.mark.parametrize("radial, params, edge", BASES.values(), ids=BASES)
 
@@ -50,9 +55,13 @@ def test_slope_is_the_derivative(radial, params, edge):
     np.testing.assert_allclose(slope, expected, atol=1e-12)
 
 
-def test_slope_of_the_envelope():
-    x = jnp.linspace(0, 1.2, 50)
-    slope, expected = jax.jit(lambda x: (envelope_slope(x), derivative(envelope)(x)))(x)
+@pytest.mark.parametrize("power", [1, 2, 3, 6])
+def test_envelope(power):
+    """A polynomial is fixed by its values: here by (1 - x)^3 times a truncated series of (1 - x)^-3."""
+    x = np.linspace(0, 1.2, 50)
+    series = sum((k + 1) * (k + 2) / 2 * x**k for k in range(power))
+    np.testing.assert_allclose(envelope(x, power), np.maximum(1 - x, 0) ** 3 * series, atol=1e-13)
+    slope, expected = jax.jit(lambda x: (envelope_slope(x, power), derivative(lambda x: envelope(x, power))(x)))(x)
     np.testing.assert_allclose(slope, expected, atol=1e-13)
 
 
