@@ -93,7 +93,8 @@ class Shapes:
         fitting = [s for s in self.known if s.holds(need) and s.places <= 2 * wanted.places]
         if fitting:
             return min(fitting, key=lambda s: s.places)
-        near = [s for s in self.known if wanted.places <= 2 * s.places and s.places <= 2 * wanted.places]
+        alike = [s for s in self.known if s.arrangement == need.arrangement]
+        near = [s for s in alike if wanted.places <= 2 * s.places and s.places <= 2 * wanted.places]
         if near:
             wanted = self._with_room(_hull([need, *near]), MORE)
         self.known.append(wanted)
@@ -102,9 +103,9 @@ class Shapes:
     def _with_room(self, need, slack):
         blocks = self.blocks if need.blocks <= self.blocks else capacity(need.blocks, slack=slack)
         widths = tuple(capacity(max(n, 1), slack=slack, step=4 if slack else 2) for n in need.neighbours)
-        return Shape(blocks, need.block, widths)
+        return Shape(blocks, need.block, widths, need.arrangement)
 
 
 def _hull(shapes):
     widths = zip_longest(*(s.neighbours for s in shapes), fillvalue=0)
-    return Shape(max(s.blocks for s in shapes), shapes[0].block, tuple(max(w) for w in widths))
+    return shapes[0]._replace(blocks=max(s.blocks for s in shapes), neighbours=tuple(max(w) for w in widths))

@@ -1,8 +1,8 @@
 """One structure too large for the memory, in chunks of its atoms.
 
-A chunk is a region of space with its own atoms and copies of all that are within the cutoff of
-them.  The energy of an atom depends on nothing else, so with E = SUM_i E_i(D_ij) and
-g_ij = dE_i/dD_ij of the chunk's own atoms i,
+A chunk is a region of space with its own atoms and copies of all that are within the potential's
+reach of them.  The energy of its own atoms depends on nothing else, so with g_ij = dE/dD_ij of
+the sum E of their energies,
 
     F_i += SUM_j g_ij,     F_j -= g_ij,     W += SUM_ij g_ij (x) D_ij
 
@@ -119,11 +119,11 @@ class _Work(NamedTuple):
 
     Attributes:
         chunk: where it is.
-        i, j: (pairs,) int, centres among the own atoms and neighbours among all of the chunk.
+        i, j: (pairs,) int, centres and neighbours among the atoms of the chunk.
         flat: (pairs,) int, place of the pair among the places of all groups, one after the other.
         place: (own,) int, place of each own atom.
         used: blocks that hold atoms.
-        graph: own atoms alone.
+        graph: of those atoms whose surroundings matter; only own ones count.
     """
 
     chunk: Chunk
@@ -167,17 +167,16 @@ def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
         g = np.concatenate([a.reshape(-1, 3) for a in gradients])[work.flat].astype(np.float64)
         del gradients
         outward, inward = (
-            np.column_stack([np.bincount(k, c, minlength=n) for c in g.T])
-            for k, n in ((work.i, len(work.chunk.own)), (work.j, len(work.chunk.atom)))
+            np.column_stack([np.bincount(k, c, minlength=len(work.chunk.atom)) for c in g.T]) for k in (work.i, work.j)
         )
-        forces[work.chunk.own] += outward
-        np.subtract.at(forces, work.chunk.atom, inward)  # in the order of the list: the same at every call
+        np.add.at(forces, work.chunk.atom, outward - inward)  # in the order of the list: the same at every call
         return virials.astype(np.float64).sum(axis=0)
 
     with ThreadPoolExecutor(1) as pool:
         running = None
-        for chunk in chunks(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff, atoms_per_chunk):
-            work = _prepare(chunk, species, potential.cutoff, shapes, engine.dtype)  # while the last is computed
+        reach = potential.architecture.reach
+        for chunk in chunks(atoms.positions, atoms.cell.array, atoms.pbc, reach, atoms_per_chunk):
+            work = _prepare(chunk, species, potential.architecture, shapes, engine.dtype)  # while the last is computed
             if running is not None:
                 virial += add(*running)
             running = work, pool.submit(compute, work)
@@ -193,22 +192,34 @@ def _refuse_what_is_not_finite(positions):
         neighbour_list(positions[: strange[0] + 1], np.zeros((3, 3)), False, 1.0)
 
 
-def _prepare(chunk: Chunk, species, cutoff, shapes: Shapes, dtype) -> _Work:
-    own = len(chunk.own)
-    everything = neighbour_list(chunk.positions, np.zeros((3, 3)), False, cutoff)
-    mine = everything.i < own
-    i, j, edge = everything.i[mine], everything.j[mine], everything.edge[mine]
-    del everything
-    # A neighbour matters by its species alone, so one atom of each stands for all of that species.
-    present = np.unique(species[chunk.atom])
-    stand_in = own + np.searchsorted(present, species[chunk.atom])
-    none = np.broadcast_to(np.int64(0), (len(i), 3))
-    pairs = Pairs(i, stand_in[j], none, edge, np.arange(len(i)))
-    layout = lay_out(np.concatenate([species[chunk.own], present]), pairs, BLOCK)
+def _prepare(chunk: Chunk, species, architecture: Architecture, shapes: Shapes, dtype) -> _Work:
+    own, here = len(chunk.own), species[chunk.atom]
+    pairs = neighbour_list(chunk.positions, np.zeros((3, 3)), False, architecture.cutoff)
+    i, j = pairs.i, pairs.j
+    if architecture.descriptor.n_rounds == 1:
+        pairs, i, j, here = _of_own_atoms(pairs, own, here)
+    arrangement = architecture.descriptor.arrangement(len(np.unique(here)))
+    layout = lay_out(here, pairs, BLOCK, arrangement=arrangement)
     shape = shapes.choose(layout.need)
     graph = fill(layout, pairs, 0, shape, dtype)
     used = layout.need.blocks
-    return _Work(chunk, i, j, _flat(layout, i, shape._replace(blocks=used)), layout.place[:own], used, graph)
+    flat = _flat(layout, pairs.i, shape._replace(blocks=used))
+    graph.is_atom.reshape(-1)[layout.place[own:]] = 0
+    return _Work(chunk, i, j, flat, layout.place[:own], used, graph)
+
+
+def _of_own_atoms(pairs: Pairs, own: int, species):
+    """The pairs of own atoms, in the chunk's graph and as (i, j) of the chunk, and the species of that graph.
+
+    A neighbour matters by its species alone, so one atom of each stands for all of that species.
+    """
+    mine = pairs.i < own
+    i, j = pairs.i[mine], pairs.j[mine]
+    present = np.unique(species)
+    stand_in = own + np.searchsorted(present, species)
+    none = np.broadcast_to(np.int64(0), (len(i), 3))
+    mine = Pairs(i, stand_in[j], none, pairs.edge[mine], np.arange(len(i)))
+    return mine, i, j, np.concatenate([species[:own], present])
 
 
 def _flat(layout, i, shape: Shape):

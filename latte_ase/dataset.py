@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 
-from latte_ase.graph import Graph, Shape, capacity, choose_block, fill, join, lay_out
+from latte_ase.graph import Arrangement, Graph, Shape, capacity, choose_block, fill, join, lay_out
 from latte_ase.neighbours import Pairs, neighbour_list
 from latte_ase.potential import Potential
 
@@ -135,7 +135,9 @@ def _prepare_one(potential, atoms) -> Frame:
     )
 
 
-def batch_shapes(frames: Sequence[Frame], size: int) -> tuple[Shape, ...]:
+def batch_shapes(
+    frames: Sequence[Frame], size: int, *, arrangement: Arrangement = Arrangement.SPECIES
+) -> tuple[Shape, ...]:
     """Buckets for batches of `size` of these frames, smallest first; the last holds any batch.
 
     Where frames are alike there is one.  Where they are not, the worst batch (the largest frames,
@@ -143,16 +145,19 @@ def batch_shapes(frames: Sequence[Frame], size: int) -> tuple[Shape, ...]:
     bucket then holds nine of ten random batches, and each further one has at least four times the
     places.  They depend on the frames alone, so a resumed training sees the same ones.
     """
-    n_species = 1 + max(int(f.species.max()) for f in frames)
-    counts = np.array([np.bincount(f.species, minlength=n_species) for f in frames])
+    if arrangement is Arrangement.MIXED:
+        counts = np.array([[len(f.species)] for f in frames])
+    else:
+        n_species = 1 + max(int(f.species.max()) for f in frames)
+        counts = np.array([np.bincount(f.species, minlength=n_species) for f in frames])
     block = choose_block(size * counts.mean(axis=0).astype(int))
-    needs = [lay_out(f.species, f.pairs, block).need.neighbours for f in frames]
+    needs = [lay_out(f.species, f.pairs, block, arrangement=arrangement).need.neighbours for f in frames]
     groups = max(len(n) for n in needs)
     neighbours = np.array([n + (0,) * (groups - len(n)) for n in needs])
 
     def shape(need) -> Shape:
         blocks, *widths = (int(x) for x in need)
-        return Shape(blocks, block, tuple(capacity(max(n, 1)) for n in widths))
+        return Shape(blocks, block, tuple(capacity(max(n, 1)) for n in widths), arrangement)
 
     def blocks_of(atoms):
         return (-(-atoms // block)).sum(axis=-1)
@@ -181,7 +186,8 @@ def make_batch(frames: Sequence[Frame], reference_energies, shapes: Sequence[Sha
         dtype: of the arrays.
     """
     pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
-    layout = lay_out(np.concatenate([f.species for f in frames]), pairs, shapes[0].block)
+    species = np.concatenate([f.species for f in frames])
+    layout = lay_out(species, pairs, shapes[0].block, arrangement=shapes[0].arrangement)
     shape = next(s for s in shapes if s.holds(layout.need))
     graph = fill(layout, pairs, structure, shape, dtype)
     places = shape.blocks * shape.block

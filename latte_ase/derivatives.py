@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from latte_ase.descriptors.base import Shared
 from latte_ase.graph import Graph
 from latte_ase.potential import Architecture, site_energies, species_tables
 
@@ -70,14 +71,16 @@ class _Block(NamedTuple):
     """One block of atoms; with a leading axis, all of them.
 
     Attributes:
-        rows: tables of the potential at the block's species.
+        rows: tables of the potential at the block's species, see `species_tables`.
         is_atom: (block,).
-        kinds: per group (block,) species of the neighbours.
+        kinds: species of the neighbours, see `graph.Group`.
+        own: what the atoms kept from the round before, see `descriptors.base`.
     """
 
     rows: Any
     is_atom: Any
     kinds: tuple
+    own: Any
 
 
 class _Motion(NamedTuple):
@@ -101,36 +104,75 @@ class _Motion(NamedTuple):
             for e, n in zip(self.edges, self.neighbour, strict=True)
         )
 
+    def received(self, sent):
+        """Per group what the neighbours sent, (..., k, ...) each."""
+        return tuple(jax.tree.map(lambda a, n=n: a.reshape(-1, *a.shape[2:])[n], sent) for n in self.neighbour)
 
-def _over_blocks(function, architecture, params, constants, graph: Graph, displacements, deformation, **how):
-    """`function(block, edges)` of every block, with its edge vectors; `how` as the options of `energies`."""
-    own, used, at_once = how.get("own"), how.get("used"), how.get("at_once", 1)
-    tables = species_tables(architecture, params, constants)
-    rows = jax.tree.map(lambda table: jnp.asarray(table)[graph.species], tables)
-    blocks = _Block(rows, graph.is_atom, tuple(group.species for group in graph.groups))
+
+class _State(NamedTuple):
+    """What a round leaves for the next one: pytrees of arrays (blocks, block, ...), None before the first."""
+
+    own: Any = None
+    sent: Any = None
+
+
+def _is_shared(table):
+    return isinstance(table, Shared)
+
+
+def _over_blocks(function, architecture, params, constants, graph: Graph, displacements, deformation, *more, **how):
+    """`function(block, edges, received, *rows of more)` of every block; `how` as the options of `energies`, and `state`.
+
+    `more` are pytrees of arrays (blocks, ...).
+    """
+    own, used, at_once, state = (
+        how.get(k, v) for k, v in (("own", None), ("used", None), ("at_once", 1), ("state", _State()))
+    )
+    tables, structure = jax.tree.flatten(species_tables(architecture, params, constants), is_leaf=_is_shared)
+    rows = [None if _is_shared(t) else jnp.asarray(t)[graph.species] for t in tables]
+    blocks = _Block(rows, graph.is_atom, tuple(group.species for group in graph.groups), state.own)
     motion = _Motion(
         tuple(group.edges for group in graph.groups),
         tuple(group.neighbour for group in graph.groups),
         displacements if own is None else own,
         deformation[graph.structure],
     )
+
+    def one(block, motion, *more):
+        filled = [t.value if _is_shared(t) else row for t, row in zip(tables, block.rows, strict=True)]
+        block = block._replace(rows=jax.tree.unflatten(structure, filled))
+        return function(block, motion.edge_vectors(displacements), motion.received(state.sent), *more)
+
     if used is None:
         # A block is small enough to be computed again in the backward pass of training.
-        once = jax.checkpoint(lambda inputs: function(*inputs), prevent_cse=False)
+        once = jax.checkpoint(lambda inputs: one(*inputs), prevent_cse=False)
         batch = None if at_once == 1 else min(at_once, graph.species.shape[0])
-        return jax.lax.map(once, (blocks, motion.edge_vectors(displacements)), batch_size=batch)
+        return jax.lax.map(once, (blocks, motion, *more), batch_size=batch)
 
-    def one(k):
-        block, moved = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion))
-        return function(block, moved.edge_vectors(displacements))
+    def row(k):
+        return one(*jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion, *more)))
 
     def put(k, results):
-        return jax.tree.map(lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, k, 0), results, one(k))
+        return jax.tree.map(lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, k, 0), results, row(k))
 
     empty = jax.tree.map(
-        lambda a: jnp.zeros((graph.species.shape[0], *a.shape), a.dtype), jax.eval_shape(one, jnp.int32(0))
+        lambda a: jnp.zeros((graph.species.shape[0], *a.shape), a.dtype), jax.eval_shape(row, jnp.int32(0))
     )
     return jax.lax.fori_loop(0, used, put, empty)
+
+
+def _rounds(architecture: Architecture, *arrays, **how) -> list[_State]:
+    """What every round of the descriptor starts from."""
+    states = [_State()]
+    for step in range(architecture.descriptor.n_rounds - 1):
+
+        def update(block, edges, received, step=step):
+            return architecture.descriptor.update(
+                step, block.rows["descriptor"], edges, block.kinds, block.own, received
+            )
+
+        states.append(_State(*_over_blocks(update, architecture, *arrays, state=states[-1], **how)))
+    return states
 
 
 def energies(
@@ -152,17 +194,37 @@ def energies(
         graph: the structures.
         displacements: (all blocks, block, 3) u since the list was built, Angstrom.
         deformation: (structures, 3, 3) F since then.
-        own: (blocks, block, 3) u of the atoms of these blocks, where `graph` holds some of all blocks.
+        own: (blocks, block, 3) u of the atoms of these blocks, where `graph` holds some of all blocks; only for
+            descriptors of one round.
         used: () int, compute this many blocks and leave the others 0.  Cannot be differentiated in reverse;
             default all blocks, in a loop that can.
         at_once: without `used`, blocks computed together; 1 keeps a CPU's cache, all fill a GPU.
     """
 
-    def block(block, edges):
-        return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds)
+    def block(block, edges, received):
+        return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds, block.own, received)
 
+    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    return _over_blocks(block, architecture, params, constants, graph, displacements, deformation, **how)
+    state = _rounds(architecture, *arrays, **how)[-1]
+    return _over_blocks(block, architecture, *arrays, state=state, **how)
+
+
+class _Pulled(NamedTuple):
+    """Cotangents of what a block's atoms took in: per group edges and what was received; and what they had kept."""
+
+    edges: tuple
+    received: tuple
+    own: Any
+    virials: Any
+
+
+def _pulled(pull, cotangent, edges) -> _Pulled:
+    gradients, received, own = pull(cotangent)
+    virials: Any = sum(
+        jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
+    )
+    return _Pulled(gradients, received, own, virials)
 
 
 def pair_gradients(
@@ -179,22 +241,46 @@ def pair_gradients(
 ) -> PairGradients:
     """Energies and their derivatives with respect to pairs; arguments as `energies`.
 
-    Blocks do not know of each other here, so that parts of a graph can be computed apart.
+    Blocks of a descriptor of one round do not know of each other here, so that parts of a graph can be computed
+    apart.
     """
-
-    def block(block, edges):
-        def masked(edges):
-            return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds)
-
-        values, pull = jax.vjp(masked, edges)
-        gradients = pull(jnp.ones_like(values))[0]
-        virials: Any = sum(
-            jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
-        )
-        return PairGradients(values, gradients, virials)
-
+    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    return _over_blocks(block, architecture, params, constants, graph, displacements, deformation, **how)
+    states = _rounds(architecture, *arrays, **how)
+
+    def last(block, edges, received):
+        def masked(edges, received, own):
+            return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds, own, received)
+
+        values, pull = jax.vjp(masked, edges, received, block.own)
+        return values, _pulled(pull, jnp.ones_like(values), edges)
+
+    values, pulled = _over_blocks(last, architecture, *arrays, state=states[-1], **how)
+    gradients, virials = pulled.edges, pulled.virials
+    for step in reversed(range(architecture.descriptor.n_rounds - 1)):
+
+        def earlier(block, edges, received, cotangent, step=step):
+            def update(edges, received, own):
+                return architecture.descriptor.update(step, block.rows["descriptor"], edges, block.kinds, own, received)
+
+            _, pull = jax.vjp(update, edges, received, block.own)
+            return _pulled(pull, cotangent, edges)
+
+        cotangent = (pulled.own, _sent_back(pulled.received, graph))
+        pulled = _over_blocks(earlier, architecture, *arrays, cotangent, state=states[step], **how)
+        gradients = tuple(a + b for a, b in zip(gradients, pulled.edges, strict=True))
+        virials = virials + pulled.virials
+    return PairGradients(values, gradients, virials)
+
+
+def _sent_back(received, graph: Graph):
+    """Cotangents of what every atom sent, from those of what its neighbours received of it: a gather, as for forces."""
+
+    def back(*groups):
+        everyone = jnp.concatenate([g.reshape(-1, *g.shape[3:]) for g in groups])
+        return sum(jnp.sum(everyone[group.reverse], axis=2) for group in graph.groups)
+
+    return jax.tree.map(back, *received)
 
 
 def forces_of_pairs(gradients, reverse):
@@ -236,11 +322,18 @@ def features(
 ):
     """Descriptor of every atom (blocks, block, features); 0 where padded.  Arguments as `energies`."""
 
-    def block(block, edges):
-        return block.is_atom[:, None] * architecture.descriptor.features(block.rows["descriptor"], edges, block.kinds)
+    step = architecture.descriptor.n_rounds - 1
 
+    def block(block, edges, received):
+        found, _ = architecture.descriptor.update(
+            step, block.rows["descriptor"], edges, block.kinds, block.own, received
+        )
+        return block.is_atom[:, None] * found
+
+    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    return _over_blocks(block, architecture, params, constants, graph, displacements, deformation, **how)
+    state = _rounds(architecture, *arrays, **how)[-1]
+    return _over_blocks(block, architecture, *arrays, state=state, **how)
 
 
 def hessian_products(

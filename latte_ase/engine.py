@@ -275,7 +275,9 @@ class Engine:
         self.device = find_device(device)
         self._kernel, self.kernel = kernel, choose_kernel(potential, self.device, kernel)
         self._threads = threads
-        self.threads = 1 if self.device.platform != "cpu" else threads or multicore.cores()
+        # the blocks of a descriptor of several rounds know of each other
+        together = self.device.platform != "cpu" or potential.architecture.descriptor.n_rounds > 1
+        self.threads = 1 if together else threads or multicore.cores()
         self.stats = Stats()
         self.domain = potential.domain
         self._placed: _Placed | None = None
@@ -345,7 +347,8 @@ class Engine:
             order x0 y0 z0 x1 ...
         """
         pairs = self._place(atoms)[0].verlet.pairs
-        pattern = sparsity.pattern(len(atoms), pairs.i, pairs.j)
+        rounds = self.potential.architecture.descriptor.n_rounds
+        pattern = sparsity.pattern(len(atoms), pairs.i, pairs.j, rounds=rounds)
         colours = sparsity.colour(pattern)
         probes = sparsity.probes(colours)  # (atoms, 3, probes)
         products = []
@@ -457,7 +460,8 @@ class Engine:
     def _build(self, atoms) -> _Placed:
         species = self.potential.species(atoms.numbers)
         verlet = VerletList.build(atoms, cutoff=self.potential.cutoff, skin=self.skin)
-        layout = lay_out(species, verlet.pairs)
+        arrangement = self.potential.architecture.descriptor.arrangement(len(np.unique(species)))
+        layout = lay_out(species, verlet.pairs, arrangement=arrangement)
         shape = self._choose(layout.need)
         graph = fill(layout, verlet.pairs, np.zeros(len(species), np.int64), shape, self.dtype)
         suspects = self.domain.suspects(species, verlet.pairs, self.skin)
@@ -484,7 +488,7 @@ class Engine:
             neighbours = tuple(capacity(max(n + 2, SMALLEST.neighbours[0], n * (1 + SLACK))) for n in need.neighbours)
         else:  # most of many groups hold one or two neighbours, and rounding each one up would be most of the work
             neighbours = tuple(capacity(n, slack=SLACK, step=1) for n in need.neighbours)
-        new = Shape(-(-blocks // parts) * parts, need.block, neighbours)
+        new = need._replace(blocks=-(-blocks // parts) * parts, neighbours=neighbours)
         width = sum(new.neighbours)
         fitting = [s for s in self._shapes if s.holds(need) and sum(s.neighbours) <= 1.5 * width]
         fitting = [s for s in fitting if s.blocks <= 4 * new.blocks]

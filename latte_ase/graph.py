@@ -4,7 +4,7 @@ Layout.  Atoms are sorted by species and cut into blocks of equal size that hold
 each, so that everything that depends on the central species is looked up once per block.  The
 neighbours of an atom are grouped by their species, most frequent first: group q of an atom holds
 its q-th most frequent neighbour species, so that everything that depends on the neighbour
-species is looked up once per group, at a cost that does not grow with the number of elements.
+species is looked up once per group.  That pays for a few species; `Arrangement` has the others.
 
 Padding.  A padded place holds a neighbour at `FAR`, beyond any cutoff, where every radial
 function and all its derivatives are exactly 0.  There is no other mask on pairs.
@@ -13,6 +13,7 @@ function and all its derivatives are exactly 0.  There is no other mask on pairs
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -23,15 +24,28 @@ FAR = 1.0e4
 """Distance in Angstrom of a padded neighbour."""
 
 
+class Arrangement(StrEnum):
+    """What has one species.
+
+    SPECIES: every block of atoms, and every group of neighbours of an atom.
+    BLOCKS: every block; the neighbours stand in one group.
+    MIXED: nothing; all that depends on species is looked up atom by atom and pair by pair.
+    """
+
+    SPECIES = "species"
+    BLOCKS = "blocks"
+    MIXED = "mixed"
+
+
 class Group(NamedTuple):
-    """One group of neighbours of every atom: those of one species.
+    """One group of neighbours of every atom: those of one species, or all.
 
     Attributes:
         edges: (blocks, block, k, 3) float, D0 in Angstrom at the list build; `FAR` where padded.
         neighbour: (blocks, block, k) int32, place of the neighbour in the flat atom order.
         reverse: (blocks, block, k) int32, place of the reverse pair among the pairs of all groups,
             flattened one group after the other; a padded place points at itself.
-        species: (blocks, block) int32, the neighbours' species.
+        species: (blocks, block) int32, the neighbours' species; of a group of all (blocks, block, k).
     """
 
     edges: np.ndarray
@@ -44,10 +58,10 @@ class Graph(NamedTuple):
     """What the compiled functions take.
 
     Attributes:
-        species: (blocks,) int32, the species of the atoms of a block.
+        species: (blocks,) int32, the species of the atoms of a block; in `Arrangement.MIXED` (blocks, block).
         is_atom: (blocks, block) float, 1 for an atom that counts in the energy, 0 for padding.
         structure: (blocks, block) int32, the structure that an atom belongs to; padding says 0.
-        groups: the neighbours, in groups of one species each.
+        groups: the neighbours, in groups of one species each, or in one group.
     """
 
     species: np.ndarray
@@ -63,17 +77,20 @@ class Shape(NamedTuple):
         blocks: number of blocks of atoms.
         block: atoms in a block.
         neighbours: capacity of every group.
+        arrangement: what has one species.
     """
 
     blocks: int
     block: int
     neighbours: tuple[int, ...]
+    arrangement: Arrangement = Arrangement.SPECIES
 
     def holds(self, need: Shape) -> bool:
         """True if a graph that needs `need` fits in."""
         mine = self.neighbours + (0,) * (len(need.neighbours) - len(self.neighbours))
         return (
             self.block == need.block
+            and self.arrangement == need.arrangement
             and self.blocks >= need.blocks
             and all(a >= b for a, b in zip(mine, need.neighbours, strict=False))
         )
@@ -89,15 +106,15 @@ class Layout(NamedTuple):
 
     Attributes:
         need: the smallest `Shape` that fits.
-        block_species: (blocks,) species of each block.
+        species: (atoms,) species of each atom.
         place: (atoms,) place of each atom in the flat atom order.
         group: (pairs,) group of each pair.
         rank: (pairs,) place of each pair within its atom's group.
-        group_species: (atoms, groups) species of the groups of each atom.
+        group_species: (atoms, groups) species of the groups of each atom; nothing where a group has many.
     """
 
     need: Shape
-    block_species: np.ndarray
+    species: np.ndarray
     place: np.ndarray
     group: np.ndarray
     rank: np.ndarray
@@ -115,25 +132,22 @@ def choose_block(counts) -> int:
     return 16 if sum(counts) >= 48 * len(counts) else 8
 
 
-def lay_out(species, pairs: Pairs, block: int | None = None) -> Layout:
-    """Sort atoms into blocks of one species and neighbours into groups of one species.
+def lay_out(
+    species, pairs: Pairs, block: int | None = None, *, arrangement: Arrangement = Arrangement.SPECIES
+) -> Layout:
+    """Sort atoms into blocks and neighbours into groups.
 
     Args:
         species: (atoms,) int, index into the model's elements.
         pairs: the pair list of these atoms.
         block: atoms per block; default `choose_block`.
+        arrangement: what has one species.
     """
     species = np.asarray(species, np.int64)
+    blocks, block, place = _place_atoms(species if arrangement is not Arrangement.MIXED else 0 * species, block)
     present, local = np.unique(species, return_inverse=True)
-    counts = np.bincount(local, minlength=len(present))
-    block = block or choose_block(counts)
-    blocks_of = -(-counts // block)
-    first_block = np.cumsum(blocks_of) - blocks_of
-    order = np.argsort(local, kind="stable")
-    within = np.arange(len(species)) - (np.cumsum(counts) - counts)[local[order]]
-    place = np.empty(len(species), np.int64)
-    place[order] = first_block[local[order]] * block + within
-
+    if arrangement is not Arrangement.SPECIES:
+        present, local = present[:1], 0 * local
     kinds = len(present)
     table = np.bincount(pairs.i * kinds + local[pairs.j], minlength=len(species) * kinds)
     table = table.reshape(len(species), kinds)
@@ -145,9 +159,23 @@ def lay_out(species, pairs: Pairs, block: int | None = None) -> Layout:
     sizes = np.bincount(key, minlength=len(species) * kinds)
     rank = np.empty(len(key), np.int64)
     rank[by_key] = np.arange(len(key)) - (np.cumsum(sizes) - sizes)[key[by_key]]
-    capacity = sizes.reshape(len(species), kinds).max(axis=0, initial=0)
-    need = Shape(int(blocks_of.sum()), block, tuple(int(c) for c in capacity if c) or (0,))
-    return Layout(need, np.repeat(present, blocks_of), place, group, rank, present[by_count][:, : len(need.neighbours)])
+    widths = sizes.reshape(len(species), kinds).max(axis=0, initial=0)
+    need = Shape(blocks, block, tuple(int(c) for c in widths if c) or (0,), arrangement)
+    return Layout(need, species, place, group, rank, present[by_count][:, : len(need.neighbours)])
+
+
+def _place_atoms(kinds, block):
+    """Blocks of atoms of one kind: how many, their size, and the place of each atom."""
+    local = np.unique(kinds, return_inverse=True)[1]
+    counts = np.bincount(local)
+    block = block or choose_block(counts)
+    blocks_of = -(-counts // block)
+    first_block = np.cumsum(blocks_of) - blocks_of
+    order = np.argsort(local, kind="stable")
+    within = np.arange(len(local)) - (np.cumsum(counts) - counts)[local[order]]
+    place = np.empty(len(local), np.int64)
+    place[order] = first_block[local[order]] * block + within
+    return int(blocks_of.sum()), block, place
 
 
 def fill(layout: Layout, pairs: Pairs, structure, shape: Shape, dtype) -> Graph:
@@ -176,27 +204,35 @@ def fill(layout: Layout, pairs: Pairs, structure, shape: Shape, dtype) -> Graph:
         neighbour[start : start + size * width] = np.repeat(np.arange(size, dtype=np.int32), width)
     neighbour[flat] = layout.place[pairs.j]
 
-    species = np.zeros(shape.blocks, np.int32)
-    species[: len(layout.block_species)] = layout.block_species
-    is_atom, owner = np.zeros(size, dtype), np.zeros(size, np.int32)
-    is_atom[layout.place], owner[layout.place] = 1, structure
+    leading = (shape.blocks, shape.block)
+    species, is_atom, owner = np.zeros(size, np.int32), np.zeros(size, dtype), np.zeros(size, np.int32)
+    species[layout.place], is_atom[layout.place], owner[layout.place] = layout.species, 1, structure
     groups = []
     for q, (start, width) in enumerate(zip(offset, capacity, strict=True)):
         rows = slice(int(start), int(start + size * width))
-        kind = np.zeros(size, np.int32)
-        if q < layout.group_species.shape[1]:
-            kind[layout.place] = layout.group_species[:, q]
-        leading = (shape.blocks, shape.block)
         groups.append(
             Group(
                 edges[rows].reshape(*leading, width, 3),
                 neighbour[rows].reshape(*leading, width),
                 reverse[rows].reshape(*leading, width),
-                kind.reshape(leading),
+                _kinds(layout, neighbour[rows], species, q, shape),
             )
         )
-    leading = (shape.blocks, shape.block)
+    species = species.reshape(leading)
+    if shape.arrangement is not Arrangement.MIXED:
+        species = species[:, 0]  # every block begins with an atom, or is empty
     return Graph(species, is_atom.reshape(leading), owner.reshape(leading), tuple(groups))
+
+
+def _kinds(layout: Layout, neighbour, species, q: int, shape: Shape):
+    """Species of the neighbours in group q."""
+    leading = (shape.blocks, shape.block)
+    if shape.arrangement is not Arrangement.SPECIES:
+        return species[neighbour].reshape(*leading, -1)
+    kind = np.zeros(len(species), np.int32)
+    if q < layout.group_species.shape[1]:
+        kind[layout.place] = layout.group_species[:, q]
+    return kind.reshape(leading)
 
 
 def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.ndarray]:

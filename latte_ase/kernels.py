@@ -46,7 +46,10 @@ def choose_kernel(potential: Potential, device, name: str = "auto") -> str:
         raise ValueError(f"The kernel is {name!r}; allowed are 'auto', {', '.join(map(repr, KERNELS))}.")
     if name in ("xla", "interpreted"):
         return name
-    reason = why_not_pallas(device)
+    if potential.architecture.shared:
+        reason = f"the descriptor {type(potential.architecture.descriptor).__name__} has no fused kernel."
+    else:
+        reason = why_not_pallas(device)
     if name == "pallas":
         if reason:
             raise RuntimeError(

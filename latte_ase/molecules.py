@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from latte_ase.graph import FAR, Graph, Layout, Shape, fill, lay_out
+from latte_ase.graph import FAR, Arrangement, Graph, Layout, Shape, fill, lay_out
 from latte_ase.neighbours import Pairs
 
 LARGEST = 100
@@ -96,7 +96,9 @@ class Frames(NamedTuple):
         return self.graph._replace(groups=tuple(groups))
 
 
-def frames_of(species, copies: int, block: int, choose: Callable[[Shape], Shape], dtype) -> Frames:
+def frames_of(
+    species, copies: int, block: int, choose: Callable[[Shape], Shape], dtype, *, arrangement=Arrangement.SPECIES
+) -> Frames:
     """The graph of `copies` frames of a molecule with all pairs, whatever their distance.
 
     Args:
@@ -105,10 +107,11 @@ def frames_of(species, copies: int, block: int, choose: Callable[[Shape], Shape]
         block: atoms per block.
         choose: gives a shape that holds what is needed.
         dtype: of the edge vectors.
+        arrangement: what has one species.
     """
     everyone = np.tile(species, copies)
     pairs = molecule_pairs(np.zeros((len(everyone), 3)), [len(species)] * copies, np.inf)
-    layout = lay_out(everyone, pairs, block)
+    layout = lay_out(everyone, pairs, block, arrangement=arrangement)
     shape = choose(layout.need)
     graph = fill(layout, pairs, 0, shape, dtype)
     # the same places filled with the numbers of the two atoms instead of edge vectors

@@ -1,4 +1,4 @@
-"""From invariants to a site energy: one multilayer perceptron per species (flax)."""
+"""From invariants to a site energy: a multilayer perceptron (flax), one per species or one for all."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class SiteNetwork(nn.Module):
     Attributes:
         hidden: widths of the hidden layers.
         activation: a name in `ACTIVATIONS`.
+        linear: whether a linear function of the features is added, as CACE does.
     """
 
     hidden: Sequence[int]
     activation: str = "silu"
+    linear: bool = False
 
     @nn.compact
     def __call__(self, features):
@@ -36,17 +38,24 @@ class SiteNetwork(nn.Module):
         x = features
         for width in self.hidden:
             x = ACTIVATIONS[self.activation](nn.Dense(width, precision=lax.Precision.HIGHEST)(x))
-        return nn.Dense(1, precision=lax.Precision.HIGHEST)(x)[..., 0]
+        x = nn.Dense(1, precision=lax.Precision.HIGHEST)(x)
+        if self.linear:
+            x = x + nn.Dense(1, precision=lax.Precision.HIGHEST, name="linear")(features)
+        return x[..., 0]
+
+
+def init(network: SiteNetwork, key, n_features: int):
+    """Parameters of one network."""
+    return network.init(key, jnp.zeros((1, n_features)))["params"]
 
 
 def init_per_species(network: SiteNetwork, key, n_species: int, n_features: int):
     """Parameters of one network per species, stacked along axis 0."""
-    example = jnp.zeros((1, n_features))
-    return jax.vmap(lambda k: network.init(k, example)["params"])(jax.random.split(key, n_species))
+    return jax.vmap(lambda k: init(network, k, n_features))(jax.random.split(key, n_species))
 
 
 def site_values(network: SiteNetwork, params, features):
-    """Network of one species on (atoms, features), relative to an atom without neighbours.
+    """A network on (atoms, features), relative to an atom without neighbours.
 
     The value at zero features is subtracted, so that an isolated atom has exactly its reference
     energy.  `features` holds the row of the isolated atom last.

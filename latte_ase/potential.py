@@ -3,6 +3,8 @@
     E = SUM_i ( E0[s_i] + scale * ( net_{s_i}(x_i) - net_{s_i}(x(0)) ) + repulsion_i )
     x_i = (B_i - mean[s_i]) / deviation[s_i]
 
+(One network, mean and deviation for all species where the descriptor shares its parameters.)
+
 B are the descriptor's invariants.  The second network term makes an isolated atom exactly E0.
 The constants mean, deviation, scale are taken from training data once and then kept.
 """
@@ -20,7 +22,9 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from latte_ase import networks, repulsion
 from latte_ase.descriptors import Descriptor
+from latte_ase.descriptors.base import Shared
 from latte_ase.domain import Domain
+from latte_ase.graph import Arrangement
 
 FEATURE_FLOOR = 0.1
 """Smallest scale of a feature, as a fraction of the RMS scale of all features of that species.
@@ -39,6 +43,7 @@ class Architecture:
         hidden: widths of the hidden layers.
         activation: of the hidden layers, see `networks.ACTIVATIONS`.
         repulsion: whether ZBL repulsion is added.
+        linear: whether a linear function of the features is added to the network.
     """
 
     elements: tuple[str, ...]
@@ -46,6 +51,7 @@ class Architecture:
     hidden: tuple[int, ...] = (64, 64)
     activation: str = "silu"
     repulsion: bool = True
+    linear: bool = False
 
     def __post_init__(self):
         unknown = [e for e in self.elements if e not in atomic_numbers]
@@ -69,8 +75,18 @@ class Architecture:
 
     @property
     def network(self) -> networks.SiteNetwork:
-        """The network of one species."""
-        return networks.SiteNetwork(self.hidden, self.activation)
+        """The network of one species, or of all."""
+        return networks.SiteNetwork(self.hidden, self.activation, self.linear)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all species share one network."""
+        return self.descriptor.arrangement(1) is Arrangement.MIXED
+
+    @property
+    def reach(self) -> float:
+        """In Angstrom: what is farther from an atom has no part in its energy."""
+        return self.descriptor.n_rounds * self.descriptor.cutoff
 
 
 @dataclass(frozen=True)
@@ -153,13 +169,12 @@ def _read_only(array):
 def init_params(architecture: Architecture, key):
     """Random trainable parameters."""
     k_descriptor, k_network = jax.random.split(key)
-    species = len(architecture.elements)
-    return {
-        "descriptor": architecture.descriptor.init(k_descriptor, species),
-        "network": networks.init_per_species(
-            architecture.network, k_network, species, architecture.descriptor.n_features
-        ),
-    }
+    species, features = len(architecture.elements), architecture.descriptor.n_features
+    if architecture.shared:
+        network = networks.init(architecture.network, k_network, features)
+    else:
+        network = networks.init_per_species(architecture.network, k_network, species, features)
+    return {"descriptor": architecture.descriptor.init(k_descriptor, species), "network": network}
 
 
 def feature_constants(features, species, n_species: int) -> tuple[np.ndarray, np.ndarray]:
@@ -189,15 +204,17 @@ def feature_constants(features, species, n_species: int) -> tuple[np.ndarray, np
 
 
 def species_tables(architecture: Architecture, params, constants):
-    """All that a block needs of its central species: a pytree with leading axis (species,)."""
-    species = len(architecture.elements)
+    """All that an atom needs: a pytree of arrays with leading axis (species,), and of `Shared` ones."""
     tables = {
         "descriptor": architecture.descriptor.tables(params["descriptor"]),
         "network": params["network"],
         "mean": constants["mean"],
         "deviation": constants["deviation"],
-        "scale": jnp.broadcast_to(constants["scale"], (species,)),
+        "scale": Shared(constants["scale"]),
     }
+    if architecture.shared:
+        tables["network"] = jax.tree.map(Shared, params["network"])
+        tables |= {name: Shared(constants[name][0]) for name in ("mean", "deviation")}
     if architecture.repulsion:
         tables["repulsion"] = constants["repulsion"]
     return tables
@@ -213,19 +230,21 @@ def device_constants(potential: Potential) -> dict[str, np.ndarray]:
     return constants
 
 
-def site_energies(architecture: Architecture, table, edges, kinds):
-    """Energies of a block of atoms of one species, without E0.
+def site_energies(architecture: Architecture, table, edges, kinds, own=None, received=None):
+    """Energies of a block of atoms, without E0: the last round of the descriptor, and the network.
 
     Args:
         architecture: what to compute.
-        table: one row of `species_tables`.
+        table: one row of `species_tables`, or one per atom; of `Shared` parameters the value.
         edges: one array (block, k, 3) per neighbour group, D in Angstrom.
-        kinds: one array (block,) per neighbour group, the neighbours' species.
+        kinds: per neighbour group the neighbours' species, see `descriptors.base`.
+        own, received: from the round before, see `descriptors.base`.
 
     Returns:
         (block,) in eV.
     """
-    features = architecture.descriptor.features(table["descriptor"], edges, kinds)
+    descriptor = architecture.descriptor
+    features, _ = descriptor.update(descriptor.n_rounds - 1, table["descriptor"], edges, kinds, own, received)
     isolated = jnp.zeros((1, features.shape[1]), features.dtype)
     x = (jnp.concatenate([features, isolated]) - table["mean"]) / table["deviation"]
     energies = table["scale"] * networks.site_values(architecture.network, table["network"], x)

@@ -164,8 +164,9 @@ class _Batches:
         self.engine, self.chunk, self.forces = engine, chunk, forces
         self.atoms = atoms or (ATOMS_ON_CPU if on_cpu else ATOMS_ON_GPU)
         self.threads = engine.threads
-        self.blocks = _blocks(len(engine.potential.elements))
-        extra = min(len(engine.potential.elements), 8)
+        elements = 1 if engine.potential.architecture.shared else len(engine.potential.elements)
+        self.blocks = _blocks(elements)
+        extra = min(elements, 8)
         self.shapes = tuple(Shapes(-(-self.atoms // block) + extra) for block in self.blocks)
         self.on_cpu = on_cpu
         self._frames: dict[bytes, Frames | None] = {}
@@ -191,7 +192,7 @@ class _Batches:
         species = self.engine.potential.species(np.concatenate([atoms.numbers for _, atoms in group]))
         pairs = _pairs(group, sizes, self.engine.potential.cutoff)
         kind = is_molecule(group[0].atoms)
-        layout = lay_out(species, pairs, self.blocks[kind])
+        layout = lay_out(species, pairs, self.blocks[kind], arrangement=self._arrangement(species, sizes))
         shape = self.shapes[kind].choose(layout.need)
         graph = fill(layout, pairs, 0, shape, self.engine.dtype)
         return _Prepared(group, sizes, species, layout.place, layout.need.blocks, shape, graph), len(pairs.i)
@@ -215,7 +216,10 @@ class _Batches:
             self._frames[name] = None
             if near > MOST * len(first) * (len(first) - 1):
                 choose = partial(self.shapes[True].choose, exact=True)
-                self._frames[name] = frames_of(species, copies, self.blocks[True], choose, self.engine.dtype)
+                arrangement = self._arrangement(species, [len(first)])
+                self._frames[name] = frames_of(
+                    species, copies, self.blocks[True], choose, self.engine.dtype, arrangement=arrangement
+                )
         frames = self._frames[name]
         if frames is None:
             return None
@@ -225,6 +229,12 @@ class _Batches:
             group, sizes, species, place, frames.layout.need.blocks, frames.shape, frames.with_positions(positions)
         )
         return prepared, frames.pairs * len(group) // copies
+
+    def _arrangement(self, species, sizes):
+        """For the structure with most elements."""
+        elements = len(self.engine.potential.elements)
+        present = np.unique(np.repeat(np.arange(len(sizes)), sizes) * elements + species) // elements
+        return self.engine.potential.architecture.descriptor.arrangement(int(np.bincount(present).max()))
 
     def compute(self, prepared: _Prepared):
         """Results by their place in the stream; calls and compilations it took."""

@@ -51,20 +51,14 @@ def site_energies(table, edges, kinds):
     """Repulsion per atom of a block.
 
     Args:
-        table: (species, 3), one row of `tables`: the central species.
+        table: (species, 3), the row of `tables` of the central species; or one for each atom, (block, species, 3).
         edges: one array (block, k, 3) per neighbour group, Angstrom.
-        kinds: one array (block,) per neighbour group, the neighbours' species.
+        kinds: one array (block,) per neighbour group, the neighbours' species; of a group of all (block, k).
 
     Returns:
         (block,) in eV.
     """
-    constants = jnp.concatenate(
-        [
-            jnp.broadcast_to(table[kind][:, None], (*group.shape[:2], table.shape[-1]))
-            for kind, group in zip(kinds, edges, strict=True)
-        ],
-        axis=1,
-    )
+    constants = jnp.concatenate([_of_pairs(table, group, kind) for group, kind in zip(edges, kinds, strict=True)], 1)
     product, screening, reach = (constants[..., part] for part in range(3))
     squares = jnp.concatenate([jnp.sum(group * group, axis=-1) for group in edges], axis=1)
 
@@ -77,3 +71,12 @@ def site_energies(table, edges, kinds):
     # Four exponentials per pair would be a quarter of a small model's time, and atoms are hardly ever this close.
     # (Where blocks are computed together, both sides are, and this is a selection.)
     return lax.cond(jnp.any(squares < reach * reach), repelled, nothing, tuple(edges))
+
+
+def _of_pairs(table, group, kind):
+    """Constants (block, k, 3) of a neighbour group."""
+    if kind.ndim == 1:
+        return jnp.broadcast_to(table[kind][:, None], (*group.shape[:2], table.shape[-1]))
+    if table.ndim == 2:
+        return table[kind]
+    return jnp.take_along_axis(table, kind[..., None], axis=1)

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 
-def pattern(n_atoms: int, i, j):
+def pattern(n_atoms: int, i, j, *, rounds: int = 1):
     """Pairs of atoms whose block of the Hessian may not be 0.
 
     Args:
         n_atoms: number of atoms.
         i, j: (pairs,) int, the neighbour list.
+        rounds: from neighbour to neighbour that a site energy reaches.
 
     Returns:
         scipy.sparse.csr_array of bool (n_atoms, n_atoms).
@@ -29,7 +30,10 @@ def pattern(n_atoms: int, i, j):
 
     near: Any = coo_array((np.ones(len(i), bool), (i, j)), shape=(n_atoms, n_atoms)).tocsr()
     near = near + eye_array(n_atoms, dtype=bool)
-    return (near @ near).tocsr()
+    felt = near
+    for _ in range(rounds - 1):
+        felt = felt @ near
+    return (felt @ felt).tocsr()
 
 
 def colour(pattern) -> np.ndarray:

@@ -68,7 +68,9 @@ def _make_graph(potential, structures, *, shape=None, block=8, skin=0.0, dtype=n
     lists = [neighbour_list(a.positions, a.cell.array, a.pbc, potential.cutoff + skin) for a in structures]
     pairs, owner = join(lists, [len(a) for a in structures])
     species = potential.species(np.concatenate([a.numbers for a in structures]))
-    layout = lay_out(species, pairs, shape.block if shape else block)
+    descriptor = potential.architecture.descriptor
+    arrangement = shape.arrangement if shape else descriptor.arrangement(len(np.unique(species)))
+    layout = lay_out(species, pairs, shape.block if shape else block, arrangement=arrangement)
     return fill(layout, pairs, owner, shape or layout.need, dtype), layout
 
 

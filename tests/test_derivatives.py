@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 
 from latte_ase import derivatives
-from latte_ase.graph import Shape
+from latte_ase.graph import Arrangement, Shape
 from latte_ase.potential import device_constants
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -122,6 +122,11 @@ def test_padded_places_are_exactly_zero(model, water_like):
 
 def test_the_bucket_does_not_matter(latte, water_like):
     agree(latte.results(water_like, shape=Shape(4, 4, (40, 29, 3))), latte.results(water_like))
+
+
+def test_neighbours_in_one_group_give_the_same(latte, water_like):
+    """The weights are then looked up pair by pair."""
+    agree(latte.results(water_like, shape=Shape(2, 8, (48,), Arrangement.BLOCKS)), latte.results(water_like))
 
 
 def test_blocks_at_once_give_the_same_as_one_by_one(latte, water_like):

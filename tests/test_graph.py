@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latte_ase.graph import FAR, Shape, capacity, choose_block, fill, join, lay_out
+from latte_ase.graph import FAR, Arrangement, Shape, capacity, choose_block, fill, join, lay_out
 from latte_ase.neighbours import neighbour_list
 
 CUTOFF = 2.5
@@ -27,7 +27,7 @@ def flat(graph):
                 group.edges.reshape(-1, 3),
                 group.neighbour.ravel(),
                 group.reverse.ravel(),
-                np.repeat(group.species.ravel(), k),
+                np.broadcast_to(group.species.reshape(size, -1), (size, k)).ravel(),
                 np.repeat(np.arange(size), k),
             )
         )
@@ -36,15 +36,22 @@ def flat(graph):
 
 SHAPES = {
     "smallest": lambda need: need,
-    "roomy": lambda need: Shape(need.blocks + 2, need.block, (*(c + 3 for c in need.neighbours), 2)),
+    "roomy": lambda need: need._replace(
+        blocks=need.blocks + 2,
+        neighbours=(*(c + 3 for c in need.neighbours), *([2] if need.arrangement is Arrangement.SPECIES else [])),
+    ),
 }
 
 
+@pytest.mark.parametrize("arrangement", Arrangement)
 @pytest.mark.parametrize("room", SHAPES)
 @pytest.mark.parametrize("block", [4, 8, None])
-def test_every_atom_and_pair_is_at_its_place(block, room):
+def test_every_atom_and_pair_is_at_its_place(block, room, arrangement):
     species, pairs = random_structure(0)
-    layout = lay_out(species, pairs, block)
+    layout = lay_out(species, pairs, block, arrangement=arrangement)
+    assert len(layout.need.neighbours) == (3 if arrangement is Arrangement.SPECIES else 1)
+    if arrangement is Arrangement.MIXED:
+        assert layout.need.blocks == -(-len(species) // layout.need.block)
     shape = SHAPES[room](layout.need)
     assert shape.holds(layout.need)
     graph = fill(layout, pairs, np.full(len(species), 1), shape, np.float64)
@@ -52,7 +59,8 @@ def test_every_atom_and_pair_is_at_its_place(block, room):
     assert len(set(layout.place.tolist())) == len(species)
     assert graph.is_atom.sum() == len(species)
     assert (graph.is_atom.ravel()[layout.place] == 1).all()
-    np.testing.assert_array_equal(graph.species[layout.place // shape.block], species)
+    kinds = np.broadcast_to(graph.species.reshape(shape.blocks, -1), graph.is_atom.shape)
+    np.testing.assert_array_equal(kinds.ravel()[layout.place], species)
     np.testing.assert_array_equal(graph.structure.ravel(), graph.is_atom.ravel())
 
     edges, neighbour, reverse, kind, centre = flat(graph)
@@ -126,6 +134,7 @@ def test_capacity_adds_slack_before_rounding():
         (Shape(2, 8, (10, 4)), True),
         (Shape(2, 8, (10,)), True),
         (Shape(2, 8, (10, 4, 0)), True),
+        (Shape(2, 8, (10, 4), Arrangement.BLOCKS), False),
         (Shape(3, 8, (10, 4)), False),
         (Shape(2, 16, (10, 4)), False),
         (Shape(2, 8, (11, 4)), False),

@@ -9,6 +9,7 @@ import pytest
 
 from latte_ase import repulsion
 from latte_ase.descriptors import Latte
+from latte_ase.descriptors.base import Shared
 from latte_ase.graph import FAR
 from latte_ase.potential import (
     FEATURE_FLOOR,
@@ -38,7 +39,10 @@ def block(request, tiny_potential, cheap):
         return features, site_energies(architecture, row, edges, kinds)
 
     def of_species(species, edges):
-        return of_row(jax.tree.map(lambda table: table[species], tables), edges)
+        def row(table):
+            return table.value if isinstance(table, Shared) else table[species]
+
+        return of_row(jax.tree.map(row, tables, is_leaf=lambda table: isinstance(table, Shared)), edges)
 
     return potential, kinds, of_species
 

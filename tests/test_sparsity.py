@@ -16,18 +16,18 @@ def ring(n):
     return np.concatenate([atom, atom]), np.concatenate([(atom + 1) % n, (atom - 1) % n])
 
 
-@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 0.2))
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 0.2), st.integers(1, 3))
 @settings(deadline=None, max_examples=60)
-def test_every_block_is_recovered_from_the_products(n, seed, density):
+def test_every_block_is_recovered_from_the_products(n, seed, density, rounds):
     rng = np.random.default_rng(seed)
     near = rng.random((n, n)) < density
     near |= near.T | np.eye(n, dtype=bool)
     i, j = np.nonzero(near)
-    dense_pattern = (near.astype(int) @ near.astype(int)) > 0
+    dense_pattern = np.linalg.matrix_power(near.astype(int), 2 * rounds) > 0
     matrix = rng.normal(size=(n, 3, n, 3)) * dense_pattern[:, None, :, None]
     matrix = (matrix + matrix.transpose(2, 3, 0, 1)) / 2
 
-    pattern = sparsity.pattern(n, i, j)
+    pattern = sparsity.pattern(n, i, j, rounds=rounds)
     np.testing.assert_array_equal(pattern.toarray(), dense_pattern)
     colours = sparsity.colour(pattern)
     products = np.einsum("iajb,jbp->iap", matrix, sparsity.probes(colours))

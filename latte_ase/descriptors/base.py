@@ -1,8 +1,26 @@
-"""What a descriptor is."""
+"""What a descriptor is.
+
+A descriptor turns the neighbourhood of an atom into invariants, in one round or in several.  After every round but
+the last an atom keeps something, sends something to its neighbours, and has received what they sent:
+
+    own(t), sent(t) = update(t, neighbourhood, own(t-1), sent(t-1) of the neighbours),   features = own(last)
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from latte_ase.graph import Arrangement
+
+
+class Shared(NamedTuple):
+    """A parameter that is the same for all species, and so has no axis of species in `tables`.
+
+    Attributes:
+        value: any array.
+    """
+
+    value: Any
 
 
 class Descriptor(Protocol):
@@ -14,11 +32,24 @@ class Descriptor(Protocol):
     """
 
     cutoff: float
-    """Radius in Angstrom beyond which no neighbour counts."""
+    """Radius in Angstrom beyond which no neighbour counts in a round."""
 
     @property
     def n_features(self) -> int:
         """Number of features of an atom."""
+        ...
+
+    @property
+    def n_rounds(self) -> int:
+        """Number of rounds; an atom feels what is within as many cutoffs."""
+        ...
+
+    def arrangement(self, kinds: int) -> Arrangement:
+        """How atoms and neighbours are to be sorted for structures of so many elements.
+
+        Always `Arrangement.MIXED` for a descriptor whose parameters know of elements by embeddings
+        only; then all elements share one network too.
+        """
         ...
 
     def init(self, key, n_species: int) -> Any:
@@ -26,22 +57,49 @@ class Descriptor(Protocol):
         ...
 
     def tables(self, params) -> Any:
-        """What an atom of each species needs: a pytree with leading axis (species,)."""
+        """What an atom needs: a pytree of arrays with leading axis (species,), and of `Shared`."""
         ...
 
-    def features(self, table, edges, kinds) -> Any:
-        """Features of a block of atoms of one species.
+    def update(self, step: int, table, edges, kinds, own, received) -> tuple[Any, Any]:
+        """One round for a block of atoms.
 
         Args:
-            table: one row of `tables`.
+            step: number of the round, from 0.
+            table: one row of `tables`, the species of the block; in `Arrangement.MIXED` one for
+                each atom, (block, ...); and the value of what is `Shared`.
             edges: one array (block, k, 3) per neighbour group, D in Angstrom.
-            kinds: one array (block,) per neighbour group, the neighbours' species.
+            kinds: the neighbours' species, per group (block,), of a group of all species (block, k).
+            own: what these atoms kept, from the round before; None at first.
+            received: per group what the neighbours sent, arrays (block, k, ...); None at first.
 
         Returns:
-            (block, n_features).
+            What the atoms keep and what they send, pytrees of arrays (block, ...); in the last
+            round the features (block, n_features), and None.
         """
         ...
 
     def project(self, params) -> Any:
         """The parameters moved back into their domain; called after every optimiser step."""
         ...
+
+
+class Local:
+    """A descriptor of one round: a subclass has `features(table, edges, kinds)`, arguments as in `update`."""
+
+    n_rounds = 1
+
+    def arrangement(self, kinds: int) -> Arrangement:
+        """Blocks and groups of one species, however many there are."""
+        return Arrangement.SPECIES
+
+    def features(self, table, edges, kinds) -> Any:
+        """Invariants (block, n_features)."""
+        raise NotImplementedError
+
+    def update(self, step: int, table, edges, kinds, own, received):
+        """The features, and nothing to send."""
+        return self.features(table, edges, kinds), None
+
+    def project(self, params):
+        """Any parameters are allowed."""
+        return params

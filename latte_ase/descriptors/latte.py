@@ -25,10 +25,14 @@ import jax
 import jax.numpy as jnp
 
 from latte_ase import contractions
-from latte_ase.moments import moments
+from latte_ase.descriptors.base import Local
+from latte_ase.graph import Arrangement
+from latte_ase.moments import moments, weighted
 from latte_ase.radial import BUMP
 
 SPECIES_MODES = ("specific", "common", "embedded")
+MOST_GROUPS = 4
+"""Species in a structure up to which neighbours are grouped by them; beyond, weights are looked up pair by pair."""
 
 
 class Table(NamedTuple):
@@ -46,7 +50,7 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Latte:
+class Latte(Local):
     """Hyper-parameters of the LATTE descriptor.
 
     Attributes:
@@ -97,6 +101,10 @@ class Latte:
         """Number of invariants of an atom."""
         return self.plan.n_features
 
+    def arrangement(self, kinds: int) -> Arrangement:
+        """Groups of one species each where they are few."""
+        return Arrangement.SPECIES if kinds <= MOST_GROUPS else Arrangement.BLOCKS
+
     def init(self, key, n_species: int):
         """sigma ~ Normal(0, 1), w uniform in its range, c uniform in [w, cutoff - w]."""
         k_weight, k_centre, k_width, k_embed = jax.random.split(key, 4)
@@ -133,9 +141,12 @@ class Latte:
     def features(self, table: Table, edges, kinds):
         """Invariants (block, n_features); arguments as in `base.Descriptor`."""
         weights = table.weights / table.centres**2
-        weights = jnp.stack([weights[kind] for kind in kinds], axis=1)
         bumps = (1 / table.widths, table.centres / table.widths)
-        sums = moments(BUMP, self.plan.columns, edges, weights, bumps)
+        if kinds[0].ndim == 1:
+            weights = jnp.stack([weights[kind] for kind in kinds], axis=1)
+            sums = moments(BUMP, self.plan.columns, edges, weights, bumps)
+        else:
+            sums = weighted.moments(BUMP, self.plan.columns, edges[0], weights[kinds[0]], bumps)
         return contractions.contract(self.plan, sums)
 
     def project(self, params):

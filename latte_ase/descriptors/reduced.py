@@ -22,12 +22,13 @@ import numpy as np
 from jax import lax
 
 from latte_ase import contractions
+from latte_ase.descriptors.base import Local
 from latte_ase.moments import group_moments
 from latte_ase.radial import bessel
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reduced:
+class Reduced(Local):
     """Hyper-parameters of the tensor-reduced LATTE descriptor.
 
     Attributes:
@@ -84,7 +85,3 @@ class Reduced:
             for rank, m in zip(ranks, sums, strict=True)
         ]
         return contractions.contract(self.plan, mixed)
-
-    def project(self, params):
-        """Any mixing is allowed."""
-        return params

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from latte_ase.graph import Shape
+from latte_ase.graph import Arrangement, Shape
 from latte_ase.model_io import digest, flatten, unflatten, write_atomically
 from latte_ase.simulate.chunk import Progress
 from latte_ase.simulate.output import Written
@@ -101,11 +101,16 @@ def load(path, run: Run) -> Written:
                 f"The checkpoint {path} was written by a run with another {name} ({_short(before)}; now "
                 f"{_short(value)}). Resume with the same structure, model and settings, or start a new run."
             )
-    shape, *shapes = (Shape(blocks, block, tuple(n)) for blocks, block, n in [facts["shape"], *facts["shapes"]])
+    shape, *shapes = map(_shape, [facts["shape"], *facts["shapes"]])
     progress = Progress(_state(tree["state"]), _state(tree["moved"]), tree["status"])
     at_list = tree["positions"], tree["cell"], shape, shapes
     run.continue_from(Standing(*at_list, facts["freedom"], tree["key"], progress))
     return Written(*facts["written"])
+
+
+def _shape(entries) -> Shape:
+    blocks, block, neighbours, *arrangement = entries
+    return Shape(blocks, block, tuple(neighbours), *map(Arrangement, arrangement))
 
 
 def _state(tree) -> State:

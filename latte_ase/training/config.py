@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,8 @@ class TrainingConfig:
         energy_weight: of the squared error in eV/atom.
         force_weight: of the squared error of a force component in eV/Angstrom.
         stress_weight: of the squared error of a stress component in eV/Angstrom^3.
+        huber: errors above this count linearly, not squared (eV/atom, eV/Angstrom, eV/Angstrom^3): for data
+            with structures far up on repulsive walls.
         seed: of initial parameters, order of batches, and the split.
     """
 
@@ -88,6 +91,7 @@ class TrainingConfig:
     energy_weight: float = 10.0
     force_weight: float = 1.0
     stress_weight: float = 0.0
+    huber: float = math.inf
     seed: int = 0
 
     @property

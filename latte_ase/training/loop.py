@@ -80,10 +80,12 @@ def add(a: Errors | None, b: Errors) -> Errors:
 class Batches:
     """Batches of a set of frames, of one or a few shapes, made one ahead in a thread."""
 
-    def __init__(self, frames: Sequence[Frame], reference_energies, size: int):
-        self.frames, self.reference_energies = frames, reference_energies
+    def __init__(self, potential: Potential, frames: Sequence[Frame], size: int):
+        self.frames, self.reference_energies = frames, potential.reference_energies
         self.size = min(size, len(frames))
-        self.shapes = dataset.batch_shapes(frames, self.size)
+        kinds = max(len(np.unique(f.species)) for f in frames)
+        arrangement = potential.architecture.descriptor.arrangement(kinds)
+        self.shapes = dataset.batch_shapes(frames, self.size, arrangement=arrangement)
 
     def __len__(self):
         return -(-len(self.frames) // self.size)
@@ -166,7 +168,7 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
     """The potential with feature scales, energy scale and repulsion ranges of these frames."""
     species = len(potential.elements)
     chosen = [frames[k] for k in _sample(frames, species, sample)]
-    batches = Batches(chosen, potential.reference_energies, 4)
+    batches = Batches(potential, chosen, 4)
     rows, kinds = [], []
     constants = _cast(device_constants(potential))
     for batch in batches():
@@ -175,8 +177,9 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         values = _features(potential.architecture, _cast(potential.params), constants, batch.graph, zero, unit)
         inside = np.asarray(batch.graph.is_atom, bool)
         rows.append(np.asarray(values)[inside])
-        kinds.append(np.broadcast_to(batch.graph.species[:, None], inside.shape)[inside])
-    mean, deviation = feature_constants(np.concatenate(rows), np.concatenate(kinds), species)
+        kinds.append(np.broadcast_to(batch.graph.species.reshape(len(inside), -1), inside.shape)[inside])
+    kinds = 0 * np.concatenate(kinds) if potential.architecture.shared else np.concatenate(kinds)
+    mean, deviation = feature_constants(np.concatenate(rows), kinds, species)
     forces = [f.forces for f in frames if f.forces is not None]
     scale = np.sqrt(np.mean(np.concatenate(forces) ** 2)) if forces else 1.0
     constants = {
@@ -206,12 +209,12 @@ def _cast(tree):
     return jax.tree.map(lambda a: np.asarray(a, DTYPE), tree)
 
 
-def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
-    """Error sums over all batches."""
+def evaluate_sums(potential: Potential, batches: Batches, params, delta: float = np.inf) -> Errors:
+    """Error sums over all batches; `delta` as in `errors`."""
     constants = _cast(device_constants(potential))
     total = None
     for batch in batches():
-        total = add(total, _errors(potential.architecture, params, constants, batch))
+        total = add(total, _errors(potential.architecture, params, constants, batch, delta))
     assert total is not None
     return Errors(*(np.asarray(x, float) for x in total))
 
@@ -249,7 +252,7 @@ def fit(
         RuntimeError: the process was forked from one that used JAX.
     """
     refuse_fork()
-    train, valid = (Batches(f, potential.reference_energies, training.batch_size) for f in (train_frames, valid_frames))
+    train, valid = (Batches(potential, f, training.batch_size) for f in (train_frames, valid_frames))
     transformation = optimiser(training, training.epochs * len(train), trainable)
     params = _cast(potential.params)
     state = State(params, params, transformation.init(params), np.zeros((), np.int32))
@@ -275,7 +278,7 @@ def fit(
             state, sums = step(state, constants, batch)
             total = add(total, sums)
         assert total is not None
-        checked = evaluate_sums(potential, valid, state.average)
+        checked = evaluate_sums(potential, valid, state.average, training.huber)
         row = {"epoch": epoch, "loss": float(loss(checked, weights))}
         row |= {f"train_{k}": v for k, v in metrics(total).items()}
         row |= {f"valid_{k}": v for k, v in metrics(checked).items()}

@@ -1,6 +1,8 @@
 """Loss and error sums of a batch.
 
-L = w_E <((E - E*)/N)^2>_structures + w_F <(F - F*)^2>_components + w_S <(s - s*)^2>_components
+L = w_E <h((E - E*)/N)>_structures + w_F <h(F - F*)>_components + w_S <h(s - s*)>_components
+
+h(x) = x^2 where |x| < delta and delta (2 |x| - delta) beyond: Huber, Ann. Math. Statist. 35, 73 (1964).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ class Errors(NamedTuple):
         energy_abs, energy_sq: of |E - E*|/N in eV/atom and its square, over structures.
         forces_abs, forces_sq: of |F - F*| in eV/Angstrom and its square, over components.
         stress_sq: of (s - s*)^2 in eV^2/Angstrom^6, over components.
+        energy_loss, forces_loss, stress_loss: of h of the same errors.
         n_energy, n_forces, n_stress: numbers of terms in the sums.
     """
 
@@ -30,13 +33,22 @@ class Errors(NamedTuple):
     forces_abs: Any
     forces_sq: Any
     stress_sq: Any
+    energy_loss: Any
+    forces_loss: Any
+    stress_loss: Any
     n_energy: Any
     n_forces: Any
     n_stress: Any
 
 
-def errors(architecture: Architecture, params, constants, batch: Batch) -> Errors:
-    """Error sums of a batch; see `Errors`."""
+def huber(x, delta):
+    """x^2 where |x| < delta, delta (2 |x| - delta) beyond; arrays of x's shape, delta in its units."""
+    inner = jnp.minimum(jnp.abs(x), delta)
+    return inner * (2 * jnp.abs(x) - inner)
+
+
+def errors(architecture: Architecture, params, constants, batch: Batch, delta=jnp.inf) -> Errors:
+    """Error sums of a batch; see `Errors`. `delta` is that of h, in eV/atom, eV/Angstrom and eV/Angstrom^3."""
     graph, size = batch.graph, len(batch.energy)
     zero = jnp.zeros((*graph.is_atom.shape, 3), graph.is_atom.dtype)
     unit = jnp.broadcast_to(jnp.eye(3, dtype=zero.dtype), (size, 3, 3))
@@ -54,6 +66,9 @@ def errors(architecture: Architecture, params, constants, batch: Batch) -> Error
         jnp.abs(forces).sum(),
         (forces**2).sum(),
         (stress**2).sum(),
+        huber(energy, delta).sum(),
+        huber(forces, delta).sum(),
+        huber(stress, delta).sum(),
         batch.has_energy.sum(),
         3 * batch.has_forces.sum(),
         9 * batch.has_stress.sum(),
@@ -61,10 +76,10 @@ def errors(architecture: Architecture, params, constants, batch: Batch) -> Error
 
 
 def loss(sums: Errors, weights: tuple[float, float, float]):
-    """Weighted mean squared errors; weights of energy, forces, stress."""
+    """Weighted means of h of the errors; weights of energy, forces, stress."""
     means = (
-        sums.energy_sq / jnp.maximum(sums.n_energy, 1),
-        sums.forces_sq / jnp.maximum(sums.n_forces, 1),
-        sums.stress_sq / jnp.maximum(sums.n_stress, 1),
+        sums.energy_loss / jnp.maximum(sums.n_energy, 1),
+        sums.forces_loss / jnp.maximum(sums.n_forces, 1),
+        sums.stress_loss / jnp.maximum(sums.n_stress, 1),
     )
     return sum(w * m for w, m in zip(weights, means, strict=True))

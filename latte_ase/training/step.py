@@ -66,7 +66,7 @@ def make_step(
     weights = (config.energy_weight, config.force_weight, config.stress_weight)
 
     def objective(params, constants, batch):
-        sums = errors(architecture, params, constants, batch)
+        sums = errors(architecture, params, constants, batch, config.huber)
         return loss(sums, weights), sums
 
     @jax.jit

@@ -57,7 +57,7 @@ def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
     with jax.enable_x64(True):
         batch = dataset.make_batch(prepared, potential.reference_energies, shapes, 3, np.float64)  # room for a third
         cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
-        sums = _errors(potential.architecture, *cast, batch)
+        sums = _errors(potential.architecture, *cast, batch, 0.7)
         total = float(loss(sums, (10.0, 1.0, 5.0)))
     found = Errors(*(float(x) for x in sums))
 
@@ -76,22 +76,36 @@ def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
     energy, forces, stress = np.array(energy), np.concatenate(forces), np.concatenate(stress)
     expected = Errors(
         np.abs(energy).sum(), (energy**2).sum(), np.abs(forces).sum(), (forces**2).sum(), (stress**2).sum(),
+        linear(energy).sum(), linear(forces).sum(), linear(stress).sum(),
         len(energy), len(forces), len(stress),
     )  # fmt: skip
     np.testing.assert_allclose(found, expected, rtol=1e-10)
-    means = (np.mean(energy**2), np.mean(forces**2), np.mean(stress**2))
+    means = [np.mean(linear(x)) for x in (energy, forces, stress)]
     assert total == pytest.approx(np.dot((10.0, 1.0, 5.0), means), rel=1e-10)
+
+
+def linear(x):
+    """Squares, and beyond 0.7 the tangent there."""
+    return np.where(abs(x) < 0.7, x**2, 0.7**2 + 2 * 0.7 * (abs(x) - 0.7))
 
 
 _errors = jax.jit(errors, static_argnums=0)
 
 
+def sums_of(**known):
+    """Sums that are zero but for the known ones."""
+    return Errors(**(dict.fromkeys(Errors._fields, 0.0) | known))
+
+
 def test_no_label_at_all_costs_nothing():
-    assert loss(Errors(*[0.0] * 8), (1.0, 1.0, 1.0)) == 0
+    assert loss(sums_of(), (1.0, 1.0, 1.0)) == 0
 
 
 def test_metrics_are_means_in_milli_units():
-    sums = add(Errors(1.0, 2.0, 3.0, 6.0, 0.0, 1.0, 2.0, 0.0), Errors(1.0, 2.0, 5.0, 12.0, 0.0, 1.0, 2.0, 0.0))
+    sums = add(
+        sums_of(energy_abs=1.0, energy_sq=2.0, forces_abs=3.0, forces_sq=6.0, n_energy=1.0, n_forces=2.0),
+        sums_of(energy_abs=1.0, energy_sq=2.0, forces_abs=5.0, forces_sq=12.0, n_energy=1.0, n_forces=2.0),
+    )
     assert metrics(sums) == pytest.approx(
         {
             "energy_mae": 1000.0,
@@ -100,5 +114,5 @@ def test_metrics_are_means_in_milli_units():
             "forces_rmse": 1000 * 4.5**0.5,
         }
     )
-    assert np.isnan(metrics(Errors(*[0.0] * 8))["forces_mae"])
-    assert metrics(Errors(0, 0, 0, 0, 9.0, 0, 0, 1.0))["stress_rmse"] == pytest.approx(3000)
+    assert np.isnan(metrics(sums_of())["forces_mae"])
+    assert metrics(sums_of(stress_sq=9.0, n_stress=1.0))["stress_rmse"] == pytest.approx(3000)
