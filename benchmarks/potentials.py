@@ -14,18 +14,20 @@ from latte_ase.potential import Architecture, Potential, init_params
 TERMS = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
 """Contractions of every preset: 24 invariants."""
 CUTOFF = 5.0
-PRESETS = ("specific", "common", "embedded", "reduced")
+PRESETS = ("specific", "common", "embedded", "reduced", "vectors")
 SHIPPED = "latte-water"
 
 
 def descriptor(preset: str, cutoff: float = CUTOFF) -> Any:
-    """Hyper-parameters of a preset: LATTE in one of its species modes, or the reduced form.
+    """Hyper-parameters of a preset: LATTE in one of its species modes, or the reduced form, also with element vectors.
 
     Raises:
         ValueError: no such preset.
     """
     if preset == "reduced":
         return Reduced(contractions=TERMS, cutoff=cutoff)
+    if preset == "vectors":
+        return Reduced(contractions=TERMS, cutoff=cutoff, embedding=4)
     if preset not in PRESETS:
         raise ValueError(f"There is no preset {preset!r}; there are {', '.join([*PRESETS, SHIPPED])}.")
     return Latte(contractions=TERMS, cutoff=cutoff, species_mode=preset, max_width=min(2.0, cutoff / 2))

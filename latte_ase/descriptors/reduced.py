@@ -4,10 +4,16 @@
     B[i, t]          = SUM_{a b ..} PRODUCT_k A[i, u_k(t)]^{indices of factor k}
 
 A few fixed radial functions R_n (Bessel functions, `radial.bessel`) are summed over the
-neighbours of each species and mixed into the columns u afterwards, by learned weights W: the
-mixing over elements and radial functions of Darby et al., PRL 131, 028001 (2023),
-arXiv:2210.01705, in its form with independent weights per factor.  The sum over pairs then has
-`n_radial` columns instead of hundreds, which is what makes this the fast member of the family.
+neighbours and mixed into the columns u afterwards: the mixing over elements and radial functions
+of Darby et al., PRL 131, 028001 (2023), arXiv:2210.01705, in its form with independent weights per
+factor.  The sum over pairs then has few columns instead of hundreds, which is what makes this the
+fast member of the family.
+
+Without element vectors W is a table of its own for every pair of elements, and every element has
+its own network.  With `embedding` = K > 0, elements are vectors e, and the size of all else does
+not depend on their number:
+
+    W[s_i, s_j][n, u] = (e[s_i] . P[:, u]) SUM_k e[s_j, k] M[n, k, u]
 """
 
 from __future__ import annotations
@@ -18,13 +24,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from latte_ase import contractions
-from latte_ase.descriptors.base import Local
+from latte_ase.descriptors.base import Local, Shared
+from latte_ase.graph import Arrangement
 from latte_ase.moments import group_moments
+from latte_ase.moments.weighted import product_moments
+from latte_ase.moments.xla import ranks_of
 from latte_ase.radial import bessel
+
+MIXINGS = ("learned", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +45,25 @@ class Reduced(Local):
         contractions: terms in LATTE's notation, see `latte_ase.contractions`.
         cutoff: in Angstrom.
         n_radial: number of radial functions.
+        embedding: length K of the element vectors; 0 for independent weights of every pair of elements.
+        mixing: "learned", or "random": W or M keeps its random start.
     """
 
     contractions: str
     cutoff: float
     n_radial: int = 8
+    embedding: int = 0
+    mixing: str = "learned"
 
     def __post_init__(self):
         contractions.parse(self.contractions)
-        if self.cutoff <= 0 or self.n_radial < 1:
+        if self.cutoff <= 0 or self.n_radial < 1 or self.embedding < 0:
             raise ValueError(
-                f"cutoff is {self.cutoff} Angstrom and n_radial {self.n_radial}; a positive length and at least "
-                "one radial function are needed."
+                f"cutoff is {self.cutoff} Angstrom, n_radial {self.n_radial} and embedding {self.embedding}; a "
+                "positive length, at least one radial function and element vectors of length 0 or more are needed."
             )
+        if self.mixing not in MIXINGS:
+            raise ValueError(f"mixing is {self.mixing!r}; allowed are {', '.join(MIXINGS)}.")
 
     @cached_property
     def plan(self) -> contractions.Plan:
@@ -59,29 +75,56 @@ class Reduced(Local):
         """Number of invariants of an atom."""
         return self.plan.n_features
 
+    def arrangement(self, kinds: int) -> Arrangement:
+        """With element vectors nothing is sorted by species."""
+        return Arrangement.MIXED if self.embedding else Arrangement.SPECIES
+
     def init(self, key, n_species: int):
-        """W ~ Normal(0, 1/n_radial)."""
-        shape = (n_species, n_species, self.n_radial, sum(self.plan.columns))
-        return {"mixing": self.n_radial**-0.5 * jax.random.normal(key, shape)}
+        """W or M such that columns are of order 1, vectors and P Normal(0, 1)."""
+        k_mixing, k_neighbour, k_centre, k_columns = jax.random.split(key, 4)
+        columns = sum(self.plan.columns)
+        if not self.embedding:
+            shape = (n_species, n_species, self.n_radial, columns)
+            return {"mixing": self.n_radial**-0.5 * jax.random.normal(key, shape)}
+        shape = (self.n_radial, self.embedding, columns)
+        return {
+            "mixing": (self.n_radial * self.embedding) ** -0.5 * jax.random.normal(k_mixing, shape),
+            "neighbours": jax.random.normal(k_neighbour, (n_species, self.embedding)),
+            "centres": jax.random.normal(k_centre, (n_species, self.embedding)),
+            "columns": self.embedding**-0.5 * jax.random.normal(k_columns, (self.embedding, columns)),
+        }
 
     def tables(self, params):
-        """W, (species of centre, species of neighbour, n_radial, columns)."""
-        return params["mixing"]
+        """W (species of centre, species of neighbour, n_radial, columns), or factors of it."""
+        mixing = params["mixing"] if self.mixing == "learned" else lax.stop_gradient(params["mixing"])
+        if not self.embedding:
+            return mixing
+        return {
+            "mixing": Shared(mixing),
+            "neighbours": Shared(params["neighbours"]),
+            "columns": params["centres"] @ params["columns"],
+        }
 
     def features(self, table, edges, kinds):
         """Invariants (block, n_features); arguments as in `base.Descriptor`."""
-        ranks = tuple(rank for rank, n in enumerate(self.plan.columns) if n)
-        sums: Any = group_moments(bessel(self.n_radial, self.cutoff), ranks, edges)
-        weights = jnp.stack([table[kind] for kind in kinds], axis=1)
-        ends = np.cumsum(self.plan.columns)
-        mixed = [
-            # On GPUs the default precision would round the operands to TF32.
-            jnp.einsum(
-                "bqcn,bqnu->bcu",
-                m,
-                weights[..., ends[rank] - self.plan.columns[rank] : ends[rank]],
-                precision=lax.Precision.HIGHEST,
-            )
-            for rank, m in zip(ranks, sums, strict=True)
-        ]
+        ranks = [rank for rank, _ in ranks_of(self.plan.columns)]
+        if self.embedding:
+            vectors = table["neighbours"][kinds[0]]
+            sums = product_moments(bessel(self.n_radial, self.cutoff).value, edges[0], [vectors] * (max(ranks) + 1))
+            mixed = [
+                _mix("bcnk,nku->bcu", sums[rank], table["mixing"][..., part]) * table["columns"][:, None, part]
+                for rank, part in ranks_of(self.plan.columns)
+            ]
+        else:
+            sums: Any = group_moments(bessel(self.n_radial, self.cutoff), tuple(ranks), edges)
+            weights = jnp.stack([table[kind] for kind in kinds], axis=1)
+            mixed = [
+                _mix("bqcn,bqnu->bcu", m, weights[..., part])
+                for m, (_, part) in zip(sums, ranks_of(self.plan.columns), strict=True)
+            ]
         return contractions.contract(self.plan, mixed)
+
+
+def _mix(subscripts, sums, weights):
+    # On GPUs the default precision would round the operands to TF32.
+    return jnp.einsum(subscripts, sums, weights, precision=lax.Precision.HIGHEST)

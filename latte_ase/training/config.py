@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latte_ase.descriptors import DESCRIPTORS
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -16,30 +18,25 @@ class ModelConfig:
 
     Attributes:
         name: name of the model.
-        contractions: terms in LATTE's notation.
+        descriptor: kind of descriptor, see `latte_ase.descriptors`.
         cutoff: Angstrom.
-        descriptor: kind of descriptor.
         elements: symbols; empty takes those of the training set.
-        species_mode, min_width, max_width, embedding: of `descriptors.Latte`.
-        n_radial: of `descriptors.Reduced`.
         hidden: widths of the hidden layers.
         activation: of the hidden layers.
+        linear: whether a linear function of the features is added to the network.
         repulsion: whether ZBL repulsion is added below the training range.
+        options: further hyper-parameters of the descriptor, which stand beside the others in the table.
     """
 
     name: str
-    contractions: str
-    cutoff: float = 5.0
     descriptor: str = "latte"
+    cutoff: float = 5.0
     elements: tuple[str, ...] = ()
-    species_mode: str = "specific"
-    min_width: float = 0.5
-    max_width: float = 2.0
-    embedding: int = 8
-    n_radial: int = 8
     hidden: tuple[int, ...] = (64, 64)
     activation: str = "silu"
+    linear: bool = False
     repulsion: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +119,13 @@ class Config:
         return self.folder / Path(name).expanduser()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, without the folder."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k != "folder"}
+        """Plain data as in a file, without the folder."""
+        tables = {k: v for k, v in dataclasses.asdict(self).items() if k != "folder"}
+        return tables | {"model": {k: v for k, v in tables["model"].items() if k != "options"} | self.model.options}
 
 
-def _table(cls, name: str, values: dict[str, Any]):
-    known = {f.name: f for f in dataclasses.fields(cls)}
+def _table(cls, name: str, values: dict[str, Any], known: dict[str, dataclasses.Field]):
+    """A table of the file as a dataclass; `known` are the fields it may have."""
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(
@@ -137,7 +135,30 @@ def _table(cls, name: str, values: dict[str, Any]):
     missing = sorted(required - set(values))
     if missing:
         raise ValueError(f"Table [{name}] of the configuration lacks {', '.join(missing)}.")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return cls(**{k: _tuples(v) for k, v in values.items()})
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _fields(cls) -> dict[str, dataclasses.Field]:
+    return {f.name: f for f in dataclasses.fields(cls)}
+
+
+def _model_table(values: dict[str, Any]) -> ModelConfig:
+    """The hyper-parameters of the descriptor stand in the table beside the model's own."""
+    kind = values.get("descriptor", ModelConfig.descriptor)
+    if kind not in DESCRIPTORS:
+        raise ValueError(f"descriptor is {kind!r}; allowed are {', '.join(DESCRIPTORS)}.")
+    own = {name: f for name, f in _fields(ModelConfig).items() if name != "options"}
+    known = own | {name: f for name, f in _fields(DESCRIPTORS[kind]).items() if name not in own}
+
+    def model(**entries):
+        options = {name: entries.pop(name) for name in set(entries) - set(own)}
+        return ModelConfig(**entries, options=options)
+
+    return _table(model, "model", values, known)
 
 
 def load_config(source) -> Config:
@@ -161,9 +182,10 @@ def load_config(source) -> Config:
             source = tomllib.loads(path.read_text())
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path} is not valid TOML: {error}.") from error
-    tables = {"model": ModelConfig, "data": DataConfig, "training": TrainingConfig}
-    unknown = sorted(set(source) - set(tables) - {"card"})
+    tables = {"data": DataConfig, "training": TrainingConfig}
+    unknown = sorted(set(source) - set(tables) - {"model", "card"})
     if unknown:
-        raise ValueError(f"Unknown table [{', '.join(unknown)}]; known are {', '.join(tables)}, card.")
-    made = {name: _table(cls, name, source.get(name, {})) for name, cls in tables.items()}
-    return Config(**made, card=dict(source.get("card", {})), folder=folder)
+        raise ValueError(f"Unknown table [{', '.join(unknown)}]; known are model, {', '.join(tables)}, card.")
+    model = _model_table(source.get("model", {}))
+    made = {name: _table(cls, name, source.get(name, {}), _fields(cls)) for name, cls in tables.items()}
+    return Config(model=model, **made, card=dict(source.get("card", {})), folder=folder)

@@ -110,17 +110,13 @@ def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
     """A potential with random parameters and constants taken from the training frames."""
     m = config.model
     elements = m.elements or _elements(frames)
-    # The descriptor's own hyper-parameters are those of [model] that it has a field for.
-    if m.descriptor not in DESCRIPTORS:
-        raise ValueError(f"descriptor is {m.descriptor!r}; allowed are {', '.join(DESCRIPTORS)}.")
-    kind = DESCRIPTORS[m.descriptor]
-    fields = {name: getattr(m, name) for name in kind.__dataclass_fields__ if hasattr(m, name)}
     architecture = Architecture(
         elements=elements,
-        descriptor=kind(**fields),
+        descriptor=DESCRIPTORS[m.descriptor](cutoff=m.cutoff, **m.options),
         hidden=m.hidden,
         activation=m.activation,
         repulsion=m.repulsion,
+        linear=m.linear,
     )
     params = jax.tree.map(np.asarray, init_params(architecture, jax.random.key(config.training.seed)))
     species, size = len(elements), architecture.descriptor.n_features

@@ -44,7 +44,7 @@ def write(tmp_path):
 def test_a_file_is_read_key_by_key(write):
     path = write(TEXT)
     expected = Config(
-        model=ModelConfig(name="a", contractions="2,-", hidden=(8, 4), elements=("H", "O")),
+        model=ModelConfig(name="a", options={"contractions": "2,-"}, hidden=(8, 4), elements=("H", "O")),
         data=DataConfig(train="frames.xyz", reference_energies={"H": -1.0, "O": -2}),
         training=TrainingConfig(epochs=7),
         card={"level_of_theory": "PBE"},
