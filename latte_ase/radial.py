@@ -83,6 +83,11 @@ def envelope_slope(x, power: int = 6):
     return -(p * (p + 1) * (p + 2) // 2) * x ** (p - 1) * (1 - x) ** 2
 
 
+def fraction(r, cutoff: float):
+    """r / cutoff, and exactly 1 from the cutoff on: compiled, cutoff / cutoff may round to below 1."""
+    return jnp.where(r < cutoff, r / cutoff, 1)
+
+
 @cache
 def bessel(count: int, cutoff: float, power: int = 6) -> Radial:
     """Spherical Bessel functions of order 0 that vanish at the cutoff, with a smooth envelope.
@@ -101,13 +106,12 @@ def bessel(count: int, cutoff: float, power: int = 6) -> Radial:
 
     def value(r, wave=waves):
         r = jnp.minimum(r, cutoff)  # beyond, the envelope is 0
-        x = jnp.where(r < cutoff, r / cutoff, 1)  # compiled, cutoff / cutoff may round to below 1
-        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(x, power) / r)
+        return jnp.sin(r * wave.astype(r.dtype)) * (norm * envelope(fraction(r, cutoff), power) / r)
 
     def slope(r, wave=waves):
         r = jnp.minimum(r, cutoff)
         k = wave.astype(r.dtype)
-        x = jnp.where(r < cutoff, r / cutoff, 1)
+        x = fraction(r, cutoff)
         f, df = envelope(x, power), envelope_slope(x, power) / cutoff
         return jnp.sin(r * k) * (norm * (df - f / r) / r) + jnp.cos(r * k) * (k * (norm * f / r))
 
