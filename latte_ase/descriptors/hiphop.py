@@ -101,7 +101,7 @@ class HipHop:
 
     def __post_init__(self):
         _ = self.contractions
-        for name, least in (("width", 2), ("n_sensitivities", 1), ("n_interactions", 1), ("n_atom_layers", 0)):
+        for name, least in (("width", 2), ("n_sensitivities", 1), ("n_interactions", 1), ("n_atom_layers", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; at least {least} is needed.")
         if not (0 < self.soft_min < self.cutoff - self.margin and self.margin >= 0):

@@ -20,7 +20,7 @@ TWO = HipHop(**TINY, l_max=2, n_interactions=2, n_atom_layers=1)
 MEMBERS = {
     "one interaction": HipHop(**TINY),
     "two interactions": TWO,
-    "scalars without layers": HipHop(**TINY, l_max=0, n_atom_layers=0),
+    "scalars": HipHop(**TINY, l_max=0, n_atom_layers=2),
 }
 
 # the invariants in the order of hippynn, as full contractions of trace-free tensors s, v, Q, T
