@@ -14,25 +14,28 @@ from latte_ase.potential import device_constants
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-ROOM = Shape(2, 8, (32, 24))
-"""The bucket that every structure here fits in, so that each function compiles once."""
-
 UNDEFORMED = np.stack([np.eye(3)] * 2)  # always two, also for one structure: one compilation
 
 
 class Model:
-    """A potential whose functions take ase.Atoms and answer in the order of the atoms."""
+    """A potential whose functions take ase.Atoms and answer in the order of the atoms.
+
+    `room` is the bucket that every structure here fits in, so that each function compiles once.
+    """
 
     def __init__(self, potential, make_graph, options):
         self.potential, self.make_graph = potential, make_graph
         self.weights = potential.architecture, potential.params, device_constants(potential)
+        mixed = self.potential.architecture.shared
+        self.room = Shape(2, 8, (56,), Arrangement.MIXED) if mixed else Shape(2, 8, (32, 24))
         self._energies = jax.jit(derivatives.energies, static_argnums=0, compiler_options=options)
         self._derivatives = jax.jit(
             derivatives.derivatives, static_argnums=0, static_argnames="at_once", compiler_options=options
         )
 
-    def results(self, structures, steps=0, deformation=UNDEFORMED, *, at_once=1, shape=ROOM, skin=0.0, padding=False):
+    def results(self, structures, steps=0, deformation=UNDEFORMED, *, at_once=1, shape=None, skin=0.0, padding=False):
         """Derivatives of atoms, or of several structures one after the other, moved by `steps` since the list."""
+        shape = shape or self.room
         graph, layout = self.make_graph(self.potential, structures, shape=shape, skin=skin)
         u = np.zeros((graph.is_atom.size, 3))
         u[layout.place] = steps
@@ -43,7 +46,7 @@ class Model:
         return derivatives.Derivatives(*(np.asarray(a).reshape(-1, *a.shape[2:])[wanted] for a in result))
 
     def energy(self, atoms):
-        graph, _ = self.make_graph(self.potential, atoms, shape=ROOM)
+        graph, _ = self.make_graph(self.potential, atoms, shape=self.room)
         return float(self._energies(*self.weights, graph, np.zeros((*graph.is_atom.shape, 3)), UNDEFORMED).sum())
 
 
@@ -52,7 +55,7 @@ def agree(found, expected, tolerance=1e-12):
         np.testing.assert_allclose(a, b, atol=tolerance * max(1, np.abs(b).max()))
 
 
-@pytest.fixture(scope="module", params=["latte", "reduced"])
+@pytest.fixture(scope="module", params=["latte", "reduced", "vectors", "cace", "hiphop"])
 def model(request, tiny_potential, make_graph, cheap, float64):
     return Model(tiny_potential(request.param), make_graph, cheap)
 
@@ -143,7 +146,7 @@ def test_joined_structures_are_each_as_alone(latte, water_like):
 def test_second_derivatives(tiny_potential, make_graph, cheap, water_like):
     """Derivatives of the forces: against central differences, and finite for atoms on one point."""
     potential, rng = tiny_potential("reduced"), np.random.default_rng(2)
-    graph, layout = make_graph(potential, water_like, shape=ROOM)
+    graph, layout = make_graph(potential, water_like, shape=Shape(2, 8, (32, 24)))
     direction = np.zeros((graph.is_atom.size, 3))
     direction[layout.place] = rng.normal(size=(5, 3))
     direction = direction.reshape(*graph.is_atom.shape, 3)
@@ -167,6 +170,6 @@ def test_second_derivatives(tiny_potential, make_graph, cheap, water_like):
 
     on_one_point = water_like.copy()
     on_one_point.positions[1] = on_one_point.positions[0]
-    graph, _ = make_graph(potential, on_one_point, shape=ROOM)
+    graph, _ = make_graph(potential, on_one_point, shape=Shape(2, 8, (32, 24)))
     results = value_and_slope(*weights, graph, 0 * direction)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(results))

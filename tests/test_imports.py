@@ -20,11 +20,15 @@ ORDER = """
     multicore
     moments.tensors
     moments.xla
-    moments.fused
+    moments.fused moments.weighted
     moments
+    contractions.notation
+    contractions.tables contractions.traces
+    contractions.evaluate
+    contractions.independence
     contractions
     descriptors.base
-    descriptors.latte descriptors.reduced
+    descriptors.latte descriptors.reduced descriptors.cace descriptors.hiphop
     descriptors
     networks repulsion
     potential

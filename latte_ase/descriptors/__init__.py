@@ -7,9 +7,11 @@ in `DESCRIPTORS`, and a line in the table of tests/descriptors/test_contract.py.
 from __future__ import annotations
 
 from latte_ase.descriptors.base import Descriptor
+from latte_ase.descriptors.cace import Cace
+from latte_ase.descriptors.hiphop import HipHop
 from latte_ase.descriptors.latte import Latte
 from latte_ase.descriptors.reduced import Reduced
 
-DESCRIPTORS: dict[str, type] = {"latte": Latte, "reduced": Reduced}
+DESCRIPTORS: dict[str, type] = {"latte": Latte, "reduced": Reduced, "cace": Cace, "hiphop": HipHop}
 
-__all__ = ["DESCRIPTORS", "Descriptor", "Latte", "Reduced"]
+__all__ = ["DESCRIPTORS", "Cace", "Descriptor", "HipHop", "Latte", "Reduced"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latte_ase.descriptors import DESCRIPTORS, Latte, Reduced
+from latte_ase.descriptors import DESCRIPTORS, Cace, HipHop, Latte, Reduced
 
 TERMS = "2,-:2,a,a:1,ab,ab:1,-:2,a,b,ab"
 CUTOFF = 3.0
@@ -21,6 +21,11 @@ TABLE = {
     "latte embedded": Latte(contractions=TERMS, cutoff=CUTOFF, species_mode="embedded", max_width=1.5, embedding=3),
     "reduced": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3),
     "reduced with vectors": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3, embedding=2, mixing="random"),
+    "cace": Cace(cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=2),
+    "cace with messages": Cace(
+        cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=2, messages=("M", "Ar", "Bchi")
+    ),
+    "hiphop": HipHop(cutoff=CUTOFF, width=4, n_sensitivities=4, l_max=2, n_max=3, n_interactions=2, n_atom_layers=1),
 }
 
 
