@@ -3,7 +3,7 @@
     python benchmarks/family.py --data DATA --out out/family --budget 180
 
 Every member gets the same processor time on every set: a probe of a few steps says how many epochs that is, and the
-learning rate falls over them.  DATA holds rmd17/NAME_train.extxyz and NAME_test.extxyz, 3bpa/train_300K.extxyz,
+learning rate falls over them.  The models stay in OUT.  DATA holds rmd17/NAME_train.extxyz and NAME_test.extxyz, 3bpa/train_300K.extxyz,
 water/train.extxyz and valid.extxyz, monbtaw/train.extxyz; see docs/family.md for their sources.  A run that is in
 OUT/family.jsonl already is not repeated.
 """
@@ -98,8 +98,8 @@ def config(name: str, member: dict, folder: Path, energies: dict, epochs: int) -
     }
 
 
-def run(name: str, member: dict, frames, budget: float) -> dict:
-    """Train for `budget` seconds of one core, measure on the test frames."""
+def run(name: str, member: dict, frames, budget: float, out: Path) -> dict:
+    """Train for `budget` seconds of one core, measure on the test frames; the model is written to `out`."""
     train, valid, test, energies = frames
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -119,6 +119,7 @@ def run(name: str, member: dict, frames, budget: float) -> dict:
         result = latte_ase.train(config(name, member, folder, energies, epochs), out=folder / "model")
         seconds = time.process_time() - start
         evaluation = latte_ase.evaluate(result.potential, test)
+        result.potential.save(out)
     return {
         "epochs": epochs,
         "seconds": seconds,
@@ -158,7 +159,8 @@ def main(options):
             if (name, member) in done:
                 continue
             row = {"set": name, "member": member, "budget": options.budget}
-            row |= run(member, MEMBERS[member], frames, options.budget) | {"machine": machine.describe()}
+            model = options.out / f"{name}-{member.replace(', ', '-').replace(' ', '-')}.safetensors"
+            row |= run(member, MEMBERS[member], frames, options.budget, model) | {"machine": machine.describe()}
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(
