@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latte_ase import repulsion
-from latte_ase.descriptors import Latte
+from latte_ase.descriptors import Cace, Latte
 from latte_ase.descriptors.base import Shared
 from latte_ase.graph import FAR
 from latte_ase.potential import (
@@ -17,6 +17,7 @@ from latte_ase.potential import (
     Potential,
     device_constants,
     feature_constants,
+    init_params,
     site_energies,
     species_tables,
 )
@@ -135,3 +136,30 @@ def test_random_parameters_have_a_row_of_their_own_for_every_species(tiny_potent
     rows = [leaf for leaf in jax.tree.leaves(params) if leaf.any()]  # biases start at 0
     assert len(rows) == 5
     assert all((leaf[0] != leaf[1]).all() for leaf in rows)
+
+
+WATER = {"n_rbf": 6, "n_radial": 12, "n_embedding": 3, "l_max": 3}
+MOLECULE = {"n_radial": 12, "n_embedding": 4, "l_max": 4, "messages": ("M", "Ar", "Bchi")}
+
+
+@pytest.mark.parametrize(
+    ("options", "elements", "hidden", "count"),
+    [
+        (WATER | {"messages": ("Bchi",)}, "H O", (32, 16), 69_320),
+        (MOLECULE | {"n_rbf": 6}, "H C O", (32, 16), 261_616),
+        (MOLECULE | {"n_rbf": 8}, "H C N O", (32, 16), 263_546),
+        (
+            {"n_rbf": 6, "n_radial": 8, "messages": ("Bchi",)},
+            "Sc Ti V Cr Mn Fe Co Ni Cu Zn Y Zr Nb Mo Ru Rh Pd Ag Hf Ta W Re Os Ir Pt",
+            (24, 12),
+            91_232,
+        ),
+    ],
+    ids=["water", "ethanol", "3bpa", "alloys"],
+)
+def test_a_potential_of_cace_has_the_published_number_of_parameters(options, elements, hidden, count):
+    """The fits of github.com/BingqingCheng/cacefit; one network for all elements, and a linear function beside it."""
+    descriptor = Cace(cutoff=5.0, **options)
+    architecture = Architecture(elements=tuple(elements.split()), descriptor=descriptor, hidden=hidden, linear=True)
+    params = jax.eval_shape(lambda: init_params(architecture, jax.random.key(0)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
