@@ -105,7 +105,9 @@ class _Motion(NamedTuple):
         )
 
     def received(self, sent):
-        """Per group what the neighbours sent, (..., k, ...) each."""
+        """Per group what the neighbours sent, (..., k, ...) each; None where nothing was."""
+        if sent is None:
+            return None
         return tuple(jax.tree.map(lambda a, n=n: a.reshape(-1, *a.shape[2:])[n], sent) for n in self.neighbour)
 
 
