@@ -25,7 +25,7 @@ TINY = {
     "latte": Latte(contractions=TERMS, cutoff=CUTOFF, max_width=1.5),
     "reduced": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3),
     "vectors": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3, embedding=2),
-    "cace": Cace(cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=2, messages=("M", "Ar", "Bchi")),
+    "cace": Cace(cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=1, messages=("M", "Ar", "Bchi")),
     "hiphop": HipHop(cutoff=CUTOFF, width=4, n_sensitivities=3, l_max=2, n_max=3, n_interactions=2, n_atom_layers=1),
 }
 
