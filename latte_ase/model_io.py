@@ -74,6 +74,11 @@ def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
 def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
     """The hyper-parameters as plain data."""
     kinds = {cls: name for name, cls in DESCRIPTORS.items()}
+    if type(architecture.descriptor) not in kinds:
+        raise ValueError(
+            f"{type(architecture.descriptor).__name__} is not in latte_ase.descriptors.DESCRIPTORS, so no file can name "
+            f"it; there are {', '.join(DESCRIPTORS)}. Add it: DESCRIPTORS['name'] = {type(architecture.descriptor).__name__}."
+        )
     data = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture) if f.name != "descriptor"}
     descriptor = architecture.descriptor
     return {
@@ -98,7 +103,8 @@ def architecture_from_json(data: dict[str, Any]) -> Architecture:
     if not isinstance(kind, str) or kind not in DESCRIPTORS:
         raise ModelFileError(
             f"The model uses the descriptor {_short(kind)}; this version knows {', '.join(DESCRIPTORS)}. "
-            "Update latte_ase (pip install -U latte_ase)."
+            "Update latte_ase (pip install -U latte_ase), or, if it is a descriptor of your own, add it to "
+            "latte_ase.descriptors.DESCRIPTORS first."
         )
     made = _make(DESCRIPTORS[kind], descriptor)
     return _make(Architecture, rest, descriptor=made)

@@ -28,7 +28,7 @@ ORDER = """
     contractions.independence
     contractions
     descriptors.base
-    descriptors.latte descriptors.reduced descriptors.cace descriptors.hiphop
+    descriptors.*
     descriptors
     networks repulsion
     potential
@@ -66,7 +66,6 @@ ORDER = """
     simulate
     cli
 """
-LEVEL = {name: level for level, line in enumerate(ORDER.strip().splitlines()) for name in line.split()}
 DIFFERENTIATION = [
     "grad",
     "value_and_grad",
@@ -97,6 +96,19 @@ def package():
 
 
 TREES = package()
+
+
+def levels():
+    """{module: line of ORDER}; descriptors are a family, each is on its line without being named."""
+    found = {}
+    for level, line in enumerate(ORDER.strip().splitlines()):
+        for name in line.split():
+            family = [m for m in TREES if m.rpartition(".")[0] == name.removesuffix(".*") and m not in ORDER.split()]
+            found |= dict.fromkeys(family if name.endswith(".*") else [name], level)
+    return found
+
+
+LEVEL = levels()
 
 
 def imported(statements):

@@ -182,6 +182,17 @@ def test_a_newer_format_is_refused_with_its_version(file):
         model_io.load(file)
 
 
+def test_a_descriptor_that_no_file_can_name_is_refused(tmp_path):
+    class Mine(Reduced):
+        pass
+
+    potential = make(Mine(contractions=TERMS, cutoff=4.0, n_radial=3))
+    with pytest.raises(
+        ValueError, match=r"Mine is not in latte_ase\.descriptors\.DESCRIPTORS.*DESCRIPTORS\['name'\] = Mine"
+    ):
+        potential.save(tmp_path / "a.safetensors")
+
+
 def test_an_unknown_descriptor_is_refused(file):
     header = description(file)
     header["architecture"]["descriptor"]["kind"] = "espresso"

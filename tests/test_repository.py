@@ -44,7 +44,14 @@ def test_notebook_is_clean(path):
 
 
 def test_there_are_tutorials():
-    assert [p.stem for p in NOTEBOOKS] == ["01_first_steps", "02_water", "03_finetune", "04_surfaces_and_vibrations"]
+    assert [p.stem for p in NOTEBOOKS] == [
+        "01_first_steps",
+        "02_water",
+        "03_finetune",
+        "04_surfaces_and_vibrations",
+        "07_your_own_descriptor",
+        "08_latte_in_plain_jax",
+    ]
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=name)

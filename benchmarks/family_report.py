@@ -1,0 +1,81 @@
+"""Results of family.py as a table and a picture, in docs/family.md.
+
+    python benchmarks/family_report.py out/family/family.jsonl
+
+The results are copied to docs/performance/family.jsonl, and the picture to docs/family.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from family import MEMBERS, SETS
+from figures import Table, number, whole
+from report import DOCS, insert
+
+COPY = DOCS / "performance" / "family.jsonl"
+
+
+def load(path: Path) -> list[dict]:
+    """The runs, one per line."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def table(runs: list[dict]) -> Table:
+    """Force errors per set, parameters and cost of each member."""
+    found = {(run["member"], run["set"]): run for run in runs}
+    sets = [name for name in SETS if any((member, name) in found for member in MEMBERS)]
+    rows = []
+    for member in MEMBERS:
+        mine = [found[member, name] for name in sets if (member, name) in found]
+        if mine:
+            errors = [number(found.get((member, name), {}).get("forces_mae"), 3) for name in sets]
+            costs = [number(min(run["microseconds"] for run in mine)), number(max(run["microseconds"] for run in mine))]
+            rows.append((member, whole(mine[0]["parameters"]), " to ".join(costs), *errors))
+    return Table("Members alike", ("member", "parameters", "µs per atom", *sets), rows)
+
+
+def draw(runs: list[dict], path: Path) -> None:
+    """Force error against cost, one panel per set; the lower edge of the points is what pays."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "latte_ase"  # the same results give the same file
+    from matplotlib import pyplot as plt
+
+    sets = [name for name in SETS if any(run["set"] == name for run in runs)]
+    figure, axes = plt.subplots(1, len(sets), figsize=(3.2 * len(sets), 3.4), squeeze=False, constrained_layout=True)
+    for axis, name in zip(axes[0], sets, strict=True):
+        points = sorted((r["microseconds"], r["forces_mae"], r["member"]) for r in runs if r["set"] == name)
+        for k, member in enumerate(MEMBERS):
+            here = [(x, y) for x, y, m in points if m == member]
+            axis.scatter(
+                *zip(*here, strict=True), label=member, color=f"C{k % 10}", marker="os^"[k // 10]
+            ) if here else None
+        best, edge = float("inf"), []
+        for x, y, _ in points:
+            if y < best:
+                best = y
+                edge.append((x, y))
+        axis.plot(*zip(*edge, strict=True), color="0.7", zorder=0)
+        axis.set(title=name, xscale="log", yscale="log", xlabel="µs per atom, one core")
+    axes[0][0].set_ylabel("MAE of forces, meV/Å")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("results", type=Path)
+    options = parser.parse_args()
+    if options.results.resolve() != COPY.resolve():
+        shutil.copyfile(options.results, COPY)
+    runs = load(COPY)
+    page = DOCS / "family.md"
+    page.write_text(insert(page.read_text(), {"family": table(runs)}))
+    draw(runs, DOCS / "family.svg")
