@@ -26,11 +26,8 @@ from latte_ase import LatteCalculator
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 SMALL = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
-OPTIMAL = (
-    "12,-:12,a,a:12,ab,ab:12,abc,abc:12,a,b,ab:8,ab,bc,ca:8,ab,acd,bcd"
-    ":6,a,b,c,abc:6,a,ab,bc,c:6,a,abc,bcd,d:4,ab,bc,ade,cde:4,ab,abc,cde,de"
-)
-"""Twelve of the thirteen optimal invariants of rank 3, each with factors of its own."""
+SEVEN = "16,-:16,a,a:16,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca:8,ab,acd,bcd"
+"""The seven optimal invariants of up to three tensors of rank 3, each with factors of its own."""
 
 MEMBERS = {
     "latte small": {"descriptor": "latte", "contractions": SMALL, "hidden": [64, 64]},
@@ -38,7 +35,7 @@ MEMBERS = {
     "reduced small": {"descriptor": "reduced", "contractions": SMALL, "hidden": [64, 64]},
     "reduced": {"descriptor": "reduced", "contractions": TERMS, "hidden": [64, 64]},
     "reduced, wide network": {"descriptor": "reduced", "contractions": TERMS, "hidden": [256, 256]},
-    "reduced, optimal terms": {"descriptor": "reduced", "contractions": OPTIMAL, "hidden": [64, 64]},
+    "reduced, seven": {"descriptor": "reduced", "contractions": SEVEN, "hidden": [64, 64]},
     "reduced, vectors": {"descriptor": "reduced", "contractions": TERMS, "embedding": 4, "hidden": [64, 64]},
     "cace": {"descriptor": "cace", "n_embedding": 3, "hidden": [32, 16], "linear": True},
     "cace, Bchi": {

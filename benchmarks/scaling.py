@@ -81,7 +81,7 @@ def jobs(kind: str, preset: str, size: int) -> dict[str, tuple]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--series", default="neighbours,known,present")
-    parser.add_argument("--presets", default="specific")
+    parser.add_argument("--presets", default="specific,vectors")
     parser.add_argument("--size", type=int, default=SIZE, help="atoms of water")
     parser.add_argument("--budget", type=float, default=8.0, help="seconds for the warm calls of a series")
     parser.add_argument("--cores", type=int, default=0, help="cores to use; 0 is all")
