@@ -1,8 +1,9 @@
-"""pytest plugin: ASE's own tests with EMT, which keeps the structures that it is asked for.
+"""pytest plugin: ASE's own tests with EMT, or its stand-in, which keeps the structures that it is asked for.
 
     EMT_RECORD=FILE python -m pytest -p emt_recorder ...
+    EMT_RECORD=FILE python -m pytest -p emt_substitute -p emt_recorder ...
 
-FILE then holds up to `PER_TEST` of the structures that each test computed, drawn at random.
+FILE then holds up to EMT_PER_TEST (60) of the structures that each test computed, drawn at random.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import pytest
 from ase.calculators.calculator import all_changes
 from ase.io import write
 
-PER_TEST = 60
+PER_TEST = int(os.environ.get("EMT_PER_TEST", "60"))
 VISITED: dict[str, list] = {}
 SEEN: dict[str, int] = {}
 CURRENT = [""]
 
 
 class EMT(ase.calculators.emt.EMT):
-    """EMT that remembers."""
+    """EMT, or whatever stands in its place, that remembers."""
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, list(properties), system_changes)

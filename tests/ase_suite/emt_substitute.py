@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import ase.calculators.emt
+import embedded_atom  # noqa: F401 (registers the descriptor of the model)
 import pytest
 from ase.calculators.calculator import all_changes
 
