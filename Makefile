@@ -30,7 +30,7 @@ check: $(VENV)/.dev  ## linters and types
 test-fast: $(VENV)/.dev  ## fast tests only
 	$(BIN)/python -m pytest -n 2
 
-test-ase: $(VENV)/.dev  ## ASE's own tests with this calculator for EMT (unfinished, see tests/ase_suite)
+test-ase: $(VENV)/.dev  ## ASE's own tests with this calculator for EMT
 	$(BIN)/python tests/ase_suite/run.py
 
 test-slow: $(VENV)/.dev  ## tests that take minutes

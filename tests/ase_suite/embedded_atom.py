@@ -72,8 +72,12 @@ class EmbeddedAtom(Local):
             w = envelope(fraction(r, self.cutoff), 50) / (1 + jnp.exp(STEEPNESS * (inside - STEP)))
             exponent = amplitudes[kind][:, None] - k[kind][:, None] * (inside - d[kind][:, None, None])
             total = total + jnp.sum(jnp.exp(exponent) * w, axis=1)
-        first, second = jnp.moveaxis(jnp.log1p(1e8 * total), -1, 0)
-        return jnp.stack([first, 20 * (second - power * first)], axis=-1)
+        # log(1 + x) as log(x + small) - log(small): of numbers near 1, so that the difference is not all rounding
+        first, second = jnp.moveaxis(jnp.log(total + 1e-8), -1, 0)
+        nothing = jnp.log(jnp.asarray(1e-8, total.dtype))
+        difference = second - power * first - (1 - power) * nothing
+        features = jnp.stack([first - nothing, 20 * difference], axis=-1)
+        return jnp.where(total > 0, features, 0)
 
 
 DESCRIPTORS["embedded-atom"] = EmbeddedAtom

@@ -37,7 +37,19 @@ def files() -> list[Path]:
 def run(options: list[str], report: Path) -> int:
     """pytest on those files in an empty folder; its exit status."""
     command = [sys.executable, "-m", "pytest", "-p", "emt_substitute", "-p", "no:cacheprovider", "-o", "addopts="]
-    command += ["-q", "-n", str(os.cpu_count() or 1), "--dist", "loadfile", f"--junit-xml={report}", *options]
+    command += [
+        "-q",
+        "--timeout",
+        "120",
+        "--timeout-method",
+        "signal",
+        "-n",
+        str(os.cpu_count() or 1),
+        "--dist",
+        "loadfile",
+        f"--junit-xml={report}",
+        *options,
+    ]
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as folder:
         # workers and tests compile the same few functions: let them share what was compiled
