@@ -140,19 +140,22 @@ def _over_blocks(function, architecture, params, constants, graph: Graph, displa
         deformation[graph.structure],
     )
 
-    def one(block, motion, *more):
+    def one(block, edges, received, *more):
         filled = [t.value if _is_shared(t) else row for t, row in zip(tables, block.rows, strict=True)]
-        block = block._replace(rows=jax.tree.unflatten(structure, filled))
-        return function(block, motion.edge_vectors(displacements), motion.received(state.sent), *more)
+        return function(block._replace(rows=jax.tree.unflatten(structure, filled)), edges, received, *more)
 
     if used is None:
         # A block is small enough to be computed again in the backward pass of training.
         once = jax.checkpoint(lambda inputs: one(*inputs), prevent_cse=False)
         batch = None if at_once == 1 else min(at_once, graph.species.shape[0])
-        return jax.lax.map(once, (blocks, motion, *more), batch_size=batch)
+        pairs = motion.edge_vectors(displacements), motion.received(state.sent)
+        return jax.lax.map(once, (blocks, *pairs, *more), batch_size=batch)
 
     def row(k):
-        return one(*jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion, *more)))
+        block, moved, *rest = jax.tree.map(
+            lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion, *more)
+        )
+        return one(block, moved.edge_vectors(displacements), moved.received(state.sent), *rest)
 
     def put(k, results):
         return jax.tree.map(lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, k, 0), results, row(k))

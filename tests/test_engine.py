@@ -205,6 +205,7 @@ def test_many_elements_do_not_fill_their_groups_with_padding(cheap):
     """Of 20 elements most atoms have one or two neighbours each: rounding each group up would treble the work."""
     elements = [chemical_symbols[z] for z in range(1, 21)]
     model = {"name": "tiny", "contractions": "2,-", "cutoff": 4.0, "elements": elements, "hidden": [8]}
+    model |= {"descriptor": "reduced", "n_radial": 2}  # which always groups neighbours by element
     engine = Engine(initial_potential(load_config({"model": model, "data": {"train": ""}}), []))
     rng = np.random.default_rng(0)
     atoms = Atoms(rng.choice(elements, 500), 14.0 * rng.random((500, 3)), cell=[14.0] * 3, pbc=True)
