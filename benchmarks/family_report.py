@@ -45,6 +45,7 @@ def draw(runs: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "latte_ase"  # the same results give the same file
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     sets = [name for name in SETS if any(run["set"] == name for run in runs)]
     figure, axes = plt.subplots(1, len(sets), figsize=(3.2 * len(sets), 3.4), squeeze=False, constrained_layout=True)
@@ -62,6 +63,10 @@ def draw(runs: list[dict], path: Path) -> None:
                 edge.append((x, y))
         axis.plot(*zip(*edge, strict=True), color="0.7", zorder=0)
         axis.set(title=name, xscale="log", yscale="log", xlabel="µs per atom, one core")
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            scale.set_major_formatter(ticker.ScalarFormatter())
+            scale.set_minor_locator(ticker.NullLocator())
     axes[0][0].set_ylabel("MAE of forces, meV/Å")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
