@@ -54,7 +54,10 @@ def run(options: list[str], report: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         # workers and tests compile the same few functions: let them share what was compiled
         cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(folder) / "compiled"))
+        # some tests start ASE's command
+        commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         environment = os.environ | {
+            "PATH": commands,
             "PYTHONPATH": path,
             "JAX_COMPILATION_CACHE_DIR": cache,
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
