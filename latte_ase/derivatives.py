@@ -122,14 +122,24 @@ def _is_shared(table):
     return isinstance(table, Shared)
 
 
-def _over_blocks(function, architecture, params, constants, graph: Graph, displacements, deformation, *more, **how):
-    """`function(block, edges, received, *rows of more)` of every block; `how` as the options of `energies`, and `state`.
+def _over_blocks(
+    function,
+    architecture,
+    params,
+    constants,
+    graph: Graph,
+    displacements,
+    deformation,
+    *more,
+    own=None,
+    used=None,
+    at_once=1,
+    state: _State,
+):
+    """`function(block, edges, received, *rows of more)` of every block, in a round that starts from `state`.
 
-    `more` are pytrees of arrays (blocks, ...).
+    `more` are pytrees of arrays (blocks, ...); the other arguments are those of `energies`.
     """
-    own, used, at_once, state = (
-        how.get(k, v) for k, v in (("own", None), ("used", None), ("at_once", 1), ("state", _State()))
-    )
     tables, structure = jax.tree.flatten(species_tables(architecture, params, constants), is_leaf=_is_shared)
     rows = [None if _is_shared(t) else jnp.asarray(t)[graph.species] for t in tables]
     blocks = _Block(rows, graph.is_atom, tuple(group.species for group in graph.groups), state.own)
@@ -166,18 +176,25 @@ def _over_blocks(function, architecture, params, constants, graph: Graph, displa
     return jax.lax.fori_loop(0, used, put, empty)
 
 
+def _update(architecture: Architecture, step: int, block: _Block, edges, received, own):
+    return architecture.descriptor.update(step, block.rows["descriptor"], edges, block.kinds, own, received)
+
+
 def _rounds(architecture: Architecture, *arrays, **how) -> list[_State]:
     """What every round of the descriptor starts from."""
     states = [_State()]
     for step in range(architecture.descriptor.n_rounds - 1):
 
-        def update(block, edges, received, step=step):
-            return architecture.descriptor.update(
-                step, block.rows["descriptor"], edges, block.kinds, block.own, received
-            )
+        def one(block, edges, received, step=step):
+            return _update(architecture, step, block, edges, received, block.own)
 
-        states.append(_State(*_over_blocks(update, architecture, *arrays, state=states[-1], **how)))
+        states.append(_State(*_over_blocks(one, architecture, *arrays, state=states[-1], **how)))
     return states
+
+
+def _in_last_round(function, *arrays, **how):
+    """`function(block, edges, received)` of every block after all rounds but the last; as `_over_blocks`."""
+    return _over_blocks(function, *arrays, state=_rounds(*arrays, **how)[-1], **how)
 
 
 def energies(
@@ -209,14 +226,18 @@ def energies(
     def block(block, edges, received):
         return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds, block.own, received)
 
-    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    state = _rounds(architecture, *arrays, **how)[-1]
-    return _over_blocks(block, architecture, *arrays, state=state, **how)
+    return _in_last_round(block, architecture, params, constants, graph, displacements, deformation, **how)
 
 
 class _Pulled(NamedTuple):
-    """Cotangents of what a block's atoms took in: per group edges and what was received; and what they had kept."""
+    """What goes back from a round to what its atoms took in.
+
+    Attributes:
+        edges, received: per group, cotangents of edge vectors (block, k, 3) and of what was received.
+        own: cotangents of what the atoms had kept.
+        virials: (block, 3, 3) eV, of these edges.
+    """
 
     edges: tuple
     received: tuple
@@ -266,7 +287,7 @@ def pair_gradients(
 
         def earlier(block, edges, received, cotangent, step=step):
             def update(edges, received, own):
-                return architecture.descriptor.update(step, block.rows["descriptor"], edges, block.kinds, own, received)
+                return _update(architecture, step, block, edges, received, own)
 
             _, pull = jax.vjp(update, edges, received, block.own)
             return _pulled(pull, cotangent, edges)
@@ -330,15 +351,11 @@ def features(
     step = architecture.descriptor.n_rounds - 1
 
     def block(block, edges, received):
-        found, _ = architecture.descriptor.update(
-            step, block.rows["descriptor"], edges, block.kinds, block.own, received
-        )
+        found, _ = _update(architecture, step, block, edges, received, block.own)
         return block.is_atom[:, None] * found
 
-    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    state = _rounds(architecture, *arrays, **how)[-1]
-    return _over_blocks(block, architecture, *arrays, state=state, **how)
+    return _in_last_round(block, architecture, params, constants, graph, displacements, deformation, **how)
 
 
 def hessian_products(

@@ -370,10 +370,11 @@ def _shapes(architecture: Architecture, size: int) -> dict[str, tuple[int, ...]]
     """Names and shapes of the arrays of an architecture that has at most `size` numbers."""
     species, features = len(architecture.elements), architecture.descriptor.n_features
     widths = {"hidden": architecture.hidden, "features": (features,)}
-    # of its own numbers the descriptor has refused those too small
-    widths |= {name: (n + 1,) for name, n in vars(architecture.descriptor).items() if type(n) is int}
-    for name, numbers in widths.items():
-        if not all(0 < n <= max(size, 1000) for n in numbers):
+    # the descriptor itself refuses what is too small
+    counts = {name: (n,) for name, n in vars(architecture.descriptor).items() if type(n) is int}
+    for name, numbers in (widths | counts).items():
+        least = 0 if name in counts else 1
+        if not all(least <= n <= max(size, 1000) for n in numbers):
             raise ValueError(f"Its architecture says {name} = {_short(numbers)}, but its arrays hold {size} numbers.")
     return _parameter_shapes(architecture) | {
         "constants/mean": (species, features),

@@ -8,6 +8,7 @@ the last an atom keeps something, sends something to its neighbours, and has rec
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol
 
 from latte_ase.graph import Arrangement
@@ -83,7 +84,7 @@ class Descriptor(Protocol):
         ...
 
 
-class Local:
+class Local(ABC):
     """A descriptor of one round: a subclass has `features(table, edges, kinds)`, arguments as in `update`."""
 
     n_rounds = 1
@@ -92,9 +93,9 @@ class Local:
         """Blocks and groups of one species, however many there are."""
         return Arrangement.SPECIES
 
+    @abstractmethod
     def features(self, table, edges, kinds) -> Any:
         """Invariants (block, n_features)."""
-        raise NotImplementedError
 
     def update(self, step: int, table, edges, kinds, own, received):
         """The features, and nothing to send."""

@@ -28,12 +28,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from latte_ase import contractions
 from latte_ase.descriptors.base import Shared
 from latte_ase.graph import Arrangement
-from latte_ase.moments.tensors import polar
+from latte_ase.moments.tensors import dot, polar_edges
 from latte_ase.moments.weighted import product_moments
 from latte_ase.radial import bessel, envelope, fraction
 
@@ -220,9 +219,9 @@ class Cace:
     def _mixed_rank(self, table, sums, mixing):
         n = self.n_embedding
         if sums.shape[-1] == n:
-            mixed = _dot("icma,mnab->icnab", sums, mixing)
+            mixed = dot("icma,mnab->icnab", sums, mixing)
         else:
-            mixed = _dot("icmab,mnab->icnab", sums.reshape(*sums.shape[:3], n, n), mixing)
+            mixed = dot("icmab,mnab->icnab", sums.reshape(*sums.shape[:3], n, n), mixing)
         return (mixed * table.receiver[:, None, None, None]).reshape(*sums.shape[:2], -1)
 
     def _invariants_of(self, densities):
@@ -232,7 +231,7 @@ class Cace:
 
     def _carried(self, shared, edges, vectors, densities):
         """SUM_j of the message Ar, (block, components, channels) per rank; vectors (block, k, b) are t of neighbours."""
-        r, _ = polar(*(edges[..., axis] for axis in range(3)))
+        r, _ = polar_edges(edges)
         x = fraction(r, self.cutoff)  # so that exp(-r q) does not overflow where padded, should q be negative
         fade = envelope(x, self.cutoff_power)[..., None] * vectors
         shape = (self.n_radial, self.n_embedding, self.n_embedding)
@@ -240,18 +239,13 @@ class Cace:
         for sums, mixing, p, q in zip(densities, shared["mixing"], shared["strength"], shared["decay"], strict=True):
             decay = jnp.exp(-self.cutoff * x[..., None] * q) * p
             weights = decay.reshape(*x.shape, *shape) * fade[:, :, None, None]
-            carried = _dot("iknab,ikcma->icmnab", weights, sums)
-            found.append(_dot("icmnab,mnab->icnab", carried, mixing).reshape(*carried.shape[:2], -1))
+            carried = dot("iknab,ikcma->icmnab", weights, sums)
+            found.append(dot("icmnab,mnab->icnab", carried, mixing).reshape(*carried.shape[:2], -1))
         return found
 
     def _message(self, table, features):
         """s_a h[|L|, ab] of these atoms, (block, ab) per rank."""
         n = self.n_embedding
-        h = _dot("if,fo->io", features, table.shared["message"]) + table.shared["message_bias"]
+        h = dot("if,fo->io", features, table.shared["message"]) + table.shared["message_bias"]
         weights = h.reshape(-1, self.l_max + 1, n, n) * table.sender[:, None, :, None]
         return tuple(weights[:, rank].reshape(-1, n * n) for rank in range(self.l_max + 1))
-
-
-def _dot(subscripts, a, b):
-    # On GPUs the default would round the operands to TF32.
-    return jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)

@@ -39,7 +39,7 @@ from jax import lax
 from latte_ase import contractions
 from latte_ase.descriptors.base import Shared
 from latte_ase.graph import Arrangement
-from latte_ase.moments.tensors import polar
+from latte_ase.moments.tensors import dot, polar_edges
 from latte_ase.moments.weighted import product_moments
 from latte_ase.radial import envelope, fraction
 
@@ -173,13 +173,13 @@ class HipHop:
         found, z = [], jnp.eye(len(params[0]["weights"]), dtype=params[0]["weights"].dtype)
         for p in params:
             before = [
-                _dot("sb,ba->sa", z, p["weights"]) + p["bias"] + _dot("bk,bka->a", p["norm_shift"], p["invariants"])
+                dot("sb,ba->sa", z, p["weights"]) + p["bias"] + dot("bk,bka->a", p["norm_shift"], p["invariants"])
             ]
-            z = _dot("sb,ba->sa", z, p["lift"]) if "lift" in p else z
-            z = z + _dot("sb,ba->sa", jax.nn.softplus(before[0]), p["residual"]) + p["residual_bias"]
+            z = dot("sb,ba->sa", z, p["lift"]) if "lift" in p else z
+            z = z + dot("sb,ba->sa", jax.nn.softplus(before[0]), p["residual"]) + p["residual_bias"]
             for layer in _layers(p):
-                before.append(_dot("sb,ba->sa", z, layer["weights"]) + layer["bias"])
-                z = z + _dot("sb,ba->sa", jax.nn.softplus(before[-1]), layer["residual"]) + layer["residual_bias"]
+                before.append(dot("sb,ba->sa", z, layer["weights"]) + layer["bias"])
+                z = z + dot("sb,ba->sa", jax.nn.softplus(before[-1]), layer["residual"]) + layer["residual_bias"]
             found.append(Isolated(jnp.stack(before, axis=1), z))
         return tuple(found)
 
@@ -188,19 +188,19 @@ class HipHop:
         isolated, p = table.isolated[step], table.shared[step]
         s = _sensitivities(p, edges[0])
         if step == 0:
-            weights = _dot("ikn,ikna->ika", s, p["mixing"][kinds[0]])
+            weights = dot("ikn,ikna->ika", s, p["mixing"][kinds[0]])
         else:
-            weights = _dot("iknb,bna->ika", s[..., None] * received[0][..., None, :], p["mixing"])
-        x = _dot("iak,akb->ib", p["norm_scale"] * _normalised(self._invariants(edges[0], weights)), p["invariants"])
+            weights = dot("iknb,bna->ika", s[..., None] * received[0][..., None, :], p["mixing"])
+        x = dot("iak,akb->ib", p["norm_scale"] * _normalised(self._invariants(edges[0], weights)), p["invariants"])
         if step == 0:
             d = jnp.zeros_like(x)
         else:
             d = own[:, -self.width :]
-            x = x + _dot("ib,ba->ia", d, p["weights"])
-        d = d + _dot("ib,ba->ia", _activated(isolated.before[:, 0], x), p["residual"])
+            x = x + dot("ib,ba->ia", d, p["weights"])
+        d = d + dot("ib,ba->ia", _activated(isolated.before[:, 0], x), p["residual"])
         for k, layer in enumerate(_layers(p), start=1):
-            x = _dot("ib,ba->ia", d, layer["weights"])
-            d = d + _dot("ib,ba->ia", _activated(isolated.before[:, k], x), layer["residual"])
+            x = dot("ib,ba->ia", d, layer["weights"])
+            d = d + dot("ib,ba->ia", _activated(isolated.before[:, k], x), layer["residual"])
         kept = d if step == 0 else jnp.concatenate([own, d], axis=-1)
         return kept, None if step == self.n_rounds - 1 else isolated.after + d
 
@@ -225,7 +225,7 @@ def _layers(p):
 
 def _sensitivities(p, edges):
     """s without the envelope, (block, k, n)."""
-    r, _ = polar(*(edges[..., axis] for axis in range(3)))
+    r, _ = polar_edges(edges)
     y = (1 / r[..., None] - p["inverse_distances"]) * p["sharpness"]
     return jnp.exp(-0.5 * y * y)
 
@@ -238,11 +238,6 @@ def _normalised(invariants):
 
 def _activated(isolated, x):
     return jax.nn.softplus(isolated + x) - jax.nn.softplus(isolated)
-
-
-def _dot(subscripts, a, b):
-    # On GPUs the default would round the operands to TF32.
-    return jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)
 
 
 def _normal(key, shape, inputs_and_outputs: int):

@@ -30,6 +30,7 @@ from latte_ase import contractions
 from latte_ase.descriptors.base import Local, Shared
 from latte_ase.graph import Arrangement
 from latte_ase.moments import group_moments
+from latte_ase.moments.tensors import dot
 from latte_ase.moments.weighted import product_moments
 from latte_ase.moments.xla import ranks_of
 from latte_ase.radial import bessel
@@ -112,19 +113,14 @@ class Reduced(Local):
             vectors = table["neighbours"][kinds[0]]
             sums = product_moments(bessel(self.n_radial, self.cutoff).value, edges[0], [vectors] * (max(ranks) + 1))
             mixed = [
-                _mix("bcnk,nku->bcu", sums[rank], table["mixing"][..., part]) * table["columns"][:, None, part]
+                dot("bcnk,nku->bcu", sums[rank], table["mixing"][..., part]) * table["columns"][:, None, part]
                 for rank, part in ranks_of(self.plan.columns)
             ]
         else:
             sums: Any = group_moments(bessel(self.n_radial, self.cutoff), tuple(ranks), edges)
             weights = jnp.stack([table[kind] for kind in kinds], axis=1)
             mixed = [
-                _mix("bqcn,bqnu->bcu", m, weights[..., part])
+                dot("bqcn,bqnu->bcu", m, weights[..., part])
                 for m, (_, part) in zip(sums, ranks_of(self.plan.columns), strict=True)
             ]
         return contractions.contract(self.plan, mixed)
-
-
-def _mix(subscripts, sums, weights):
-    # On GPUs the default precision would round the operands to TF32.
-    return jnp.einsum(subscripts, sums, weights, precision=lax.Precision.HIGHEST)

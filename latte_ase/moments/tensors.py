@@ -9,6 +9,7 @@ from operator import mul
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 MAX_RANK = 3
 NEAREST = 1e-6
@@ -66,6 +67,16 @@ def polar(x, y, z):
     """Distance r, and the unit vector's x, y, z."""
     r = jnp.sqrt(jnp.maximum(x * x + y * y + z * z, NEAREST**2))
     return r, (x / r, y / r, z / r)
+
+
+def polar_edges(edges):
+    """As `polar`, of edge vectors (..., 3)."""
+    return polar(*(edges[..., axis] for axis in range(3)))
+
+
+def dot(subscripts: str, a, b):
+    """`jnp.einsum` in full precision: on GPUs the default would round the operands to TF32."""
+    return jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)
 
 
 def cartesian(r, unit: Sequence, along_r, along_unit: Sequence) -> list:

@@ -11,16 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
-from jax import lax
 
-from latte_ase.moments.tensors import monomials, polar
+from latte_ase.moments.tensors import dot, monomials, polar_edges
 from latte_ase.moments.xla import ranks_of
 from latte_ase.radial import Radial
-
-
-def _dot(subscripts, a, b):
-    # On GPUs the default would round the operands to TF32.
-    return jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)
 
 
 def moments(radial: Radial, columns: Sequence[int], edges, weights, radial_params):
@@ -36,10 +30,10 @@ def moments(radial: Radial, columns: Sequence[int], edges, weights, radial_param
     Returns:
         One array (block, components(rank), columns of that rank) for each rank with columns.
     """
-    r, unit = polar(*(edges[..., axis] for axis in range(3)))
+    r, unit = polar_edges(edges)
     weighted = radial.value(r[..., None], *radial_params) * weights
     return tuple(
-        _dot("bck,bku->bcu", jnp.stack(monomials(unit, rank), axis=1), weighted[..., part])
+        dot("bck,bku->bcu", jnp.stack(monomials(unit, rank), axis=1), weighted[..., part])
         for rank, part in ranks_of(columns)
     )
 
@@ -56,12 +50,12 @@ def product_moments(radial: Callable, edges, weights: Sequence):
     Returns:
         For each rank (block, components(rank), n, a).
     """
-    r, unit = polar(*(edges[..., axis] for axis in range(3)))
+    r, unit = polar_edges(edges)
     g = radial(r[..., None, :])
     results, products = [], {}
     for rank, w in enumerate(weights):
         if id(w) not in products:
             products[id(w)] = (g[:, :, None] * jnp.swapaxes(w, 1, 2)[:, None]).reshape(len(w), -1, w.shape[1])
-        sums = _dot("bck,buk->bcu", jnp.stack(monomials(unit, rank), axis=1), products[id(w)])
+        sums = dot("bck,buk->bcu", jnp.stack(monomials(unit, rank), axis=1), products[id(w)])
         results.append(sums.reshape(*sums.shape[:2], g.shape[1], w.shape[2]))
     return tuple(results)

@@ -61,7 +61,7 @@ def not_passing() -> dict[str, tuple[str, str]]:
 
 
 def name_of(item) -> str:
-    """Path below ase/test and name, as in emt_numbers.toml: md/test_md.py::test_md."""
+    """Path below ase/test and name, as in not_passing.toml: md/test_md.py::test_md."""
     path = str(item.path).replace("\\", "/").rpartition("/ase/test/")[2]
     return f"{path}::{item.name}"
 

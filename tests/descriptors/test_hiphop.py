@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-from functools import partial
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from latte_ase.descriptors.base import Shared
 from latte_ase.descriptors.hiphop import POWER, HipHop
-from latte_ase.graph import FAR
 from latte_ase.radial import envelope
 
 CUTOFF = 3.0
@@ -136,87 +131,10 @@ def test_the_envelope_is_the_closest_to_the_published_one():
     assert apart[POWER] < 0.05
 
 
-@pytest.fixture(scope="module")
-def features(compile_features, float64):
-    """Function (positions, species) -> features with two interactions."""
-    compiled, params = compile_features(TWO), random_params(TWO)
-    return lambda positions, species=SPECIES: compiled(params, positions, species)
-
-
-@pytest.mark.parametrize("parity", [1, -1], ids=["rotation", "improper rotation"])
-def test_invariant_under_motions_and_exchange(features, parity):
-    turn = np.linalg.qr(np.random.default_rng(6).normal(size=(3, 3)))[0]
-    turn *= parity * np.linalg.det(turn)
-    order = np.array([3, 0, 5, 4, 2, 1])
-    moved = features((POSITIONS @ turn + [10.0, -4.0, 3.0])[order], SPECIES[order])
-    np.testing.assert_allclose(moved, features(POSITIONS)[order], rtol=1e-9, atol=1e-11)
-
-
-def test_exactly_zero_without_neighbours(features):
-    apart = np.arange(len(SPECIES))[:, None] * np.array([1.001 * CUTOFF, 0, 0])
-    np.testing.assert_array_equal(features(apart), 0)
-
-
-@pytest.mark.parametrize("centre", [0, 1], ids=["direct", "through a neighbour"])
-def test_a_neighbour_leaves_the_cutoff_smoothly(features, centre):
-    """Its effect falls as h^3 at a distance h inside: value, first and second derivative go to 0.
-
-    Atoms 0 and 1 stand on a line, and the last one moves away from 1 on its other side, out of the reach of 0.
-    """
-    positions = np.zeros((len(SPECIES), 3))
-    positions[1, 0] = 1.2
-    positions[2:, 1] = 100.0 + 10 * np.arange(4)
-
-    def effect(r):
-        moved = positions.copy()
-        moved[-1] = positions[1] + [r, 0, 0]
-        return np.abs(features(moved) - features(positions))[1 - centre].max()
-
-    far, near = effect(CUTOFF - 1e-2), effect(CUTOFF - 1e-3)
-    assert effect(0.8 * CUTOFF) > 300 * far > 0
-    assert np.log10(far / near) > 2.9
-    assert effect(1.001 * CUTOFF) == 0
-
-
-def rounds(descriptor, params, edges, neighbour):
-    """All rounds of one block, the gather by hand: edges (atoms, k, 3), neighbour (atoms, k)."""
-    rows = jax.tree.map(
-        lambda t: t.value if isinstance(t, Shared) else jnp.asarray(t)[SPECIES],
-        descriptor.tables(params),
-        is_leaf=lambda t: isinstance(t, Shared),
-    )
-    own = received = None
-    for step in range(descriptor.n_rounds):
-        own, sent = descriptor.update(step, rows, (edges,), (jnp.asarray(SPECIES)[neighbour],), own, received)
-        received = (jax.tree.map(lambda a: a[neighbour], sent),)
-    return own
-
-
-def test_padding_is_invisible_and_harmless(cheap):
-    """Wherever it stands and whatever it points at; in float32, with random weights as training begins with."""
-    n = len(SPECIES)
-    others = np.array([[j for j in range(n) if j != i] for i in range(n)])
-    edges = (POSITIONS[others] - POSITIONS[:, None]).astype(np.float32)
-    padding = np.broadcast_to(np.float32([FAR, 0, 0]), (n, 3, 3))
+def test_padding_is_invisible_and_harmless(padded_and_not, cheap):
+    """With random weights as training begins with."""
     params = jax.jit(TWO.init, static_argnums=1, compiler_options=cheap)(jax.random.key(0), 2)
-
-    @partial(jax.jit, compiler_options=cheap)
-    def value_and_slope(edges, neighbour):
-        value, pull = jax.vjp(lambda e: rounds(TWO, params, e, neighbour), edges)
-        return value, pull(jnp.ones_like(value))[0]
-
-    behind = value_and_slope(
-        np.concatenate([edges, padding], axis=1), np.concatenate([others, np.full((n, 3), 2)], axis=1)
-    )
-    before = value_and_slope(
-        np.concatenate([padding, edges], axis=1), np.concatenate([np.full((n, 3), 3), others], axis=1)
-    )
-    assert np.isfinite(behind[1]).all()
-    np.testing.assert_array_equal(behind[1][:, -3:], 0)
-    np.testing.assert_array_equal(before[1][:, :3], 0)
-    for a, b in ((behind[0], before[0]), (behind[1][:, :-3], before[1][:, 3:])):
-        assert 0.03 < np.abs(a).max() < 100
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * np.abs(a).max())
+    padded_and_not(TWO, params, POSITIONS, SPECIES)
 
 
 @pytest.mark.parametrize(
