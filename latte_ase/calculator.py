@@ -13,6 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from latte_ase import chunks
 from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine, Stats
+from latte_ase.neighbours import equal
 from latte_ase.potential import Potential
 from latte_ase.pretrained import load_model
 
@@ -171,7 +172,7 @@ class LatteCalculator(Calculator):
             "cell": (atoms.cell.array, before.cell.array),
             "pbc": (atoms.pbc, before.pbc),
         }
-        return [name for name, (now, then) in pairs.items() if not np.array_equal(now, then)]
+        return [name for name, (now, then) in pairs.items() if not equal(now, then)]
 
     def get_property(self, name, atoms=None, allow_calculation=True):
         """As ASE's; a property that this potential cannot have is refused with what it has.

@@ -24,6 +24,7 @@ import numpy as np
 
 from latte_ase import derivatives, memory, multicore
 from latte_ase.batching import Shapes
+from latte_ase.compilation import jit
 from latte_ase.engine import Engine, Output
 from latte_ase.graph import Graph, Shape, fill, lay_out
 from latte_ase.neighbours import Pairs, complete_cell, neighbour_list
@@ -256,7 +257,7 @@ def _computer(engine: Engine):
     return compute
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jit, static_argnums=(0, 1))
 def _pair_gradients(architecture: Architecture, at_once, *arrays_and_used):
     *arrays, used = arrays_and_used
     result = derivatives.pair_gradients(architecture, *arrays, used=used, at_once=at_once)

@@ -127,7 +127,10 @@ class Domain:
         edge = suspects.edge @ deformation + displacements[suspects.j] - displacements[suspects.i]
         distance = np.sqrt(np.einsum("pa,pa->p", edge, edge))
         reach = np.where(suspects.limit == 0, self.cutoff, suspects.limit * (1 - ROUNDING))
-        outside = np.flatnonzero(distance < reach)
+        outside = distance < reach
+        if not outside.any():
+            return []
+        outside = np.flatnonzero(outside)
         outside = outside[np.argsort(distance[outside], kind="stable")]
         found: dict[tuple[int, int], Excursion] = {}
         for k in outside:

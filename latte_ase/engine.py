@@ -22,12 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from latte_ase import derivatives, memory, multicore, sparsity
+from latte_ase.compilation import jit
 from latte_ase.domain import Excursion, Suspects
 from latte_ase.graph import Graph, Layout, Shape, block_capacity, capacity, fill, lay_out
 from latte_ase.kernels import choose_kernel
 from latte_ase.moments import kernel as kernel_context
 from latte_ase.multicore import Part
-from latte_ase.neighbours import VerletList
+from latte_ase.neighbours import VerletList, equal
 from latte_ase.potential import Architecture, Potential, device_constants
 
 SKIN = 0.7
@@ -122,6 +123,7 @@ class _Placed:
         parts: the same on the device, cut into parts for the threads.
         reverse: per group, the index of reverse pairs of all blocks, on the device; none for one part.
         suspects: pairs that may leave the model's domain.
+        references: (atoms,) float64 E0 in eV.
         put: moves arrays to the device.
     """
 
@@ -132,6 +134,7 @@ class _Placed:
     parts: list[Part]
     reverse: tuple
     suspects: Suspects
+    references: np.ndarray
     put: Callable
 
     @property
@@ -161,6 +164,10 @@ class _Placed:
         """The inverse, in float64."""
         return values.reshape(-1, *values.shape[2:])[self.layout.place].astype(np.float64)
 
+    def total(self, energies):
+        """Site energies (atoms,) in eV with E0, from those of the network in the order of the graph."""
+        return self.references + self.gather(energies)
+
 
 def _count_trace():
     _traced.count = getattr(_traced, "count", 0) + 1
@@ -169,7 +176,7 @@ def _count_trace():
 def _compiled(function):
     """`function(architecture, at_once, ...)` compiled, and every compilation counted."""
 
-    @partial(jax.jit, static_argnums=(0, 1))
+    @partial(jit, static_argnums=(0, 1))
     def counted(architecture: Architecture, at_once: int, *arrays, **blocks):
         _count_trace()
         return function(architecture, *arrays, **blocks, at_once=at_once)
@@ -187,7 +194,7 @@ def _part(*arguments, **keywords):
     return pairs.energies, pairs.gradients, jnp.sum(pairs.virials, axis=(0, 1))
 
 
-@jax.jit
+@jit
 def _forces(gradients, starts, reverse):
     """Forces from the pairs of all parts, which start at these blocks."""
     _count_trace()
@@ -316,12 +323,12 @@ class Engine:
             ValueError: no atoms, an unknown element, a position that is not finite, a bad cell.
         """
         placed, (energies, forces, virial) = self._run_derivatives(atoms)
-        return Output(self._total(atoms, placed.gather(energies)), placed.gather(forces), virial.astype(np.float64))
+        return Output(placed.total(energies), placed.gather(forces), virial.astype(np.float64))
 
     def energies(self, atoms) -> np.ndarray:
         """Site energies (atoms,) in eV with E0, float64; no derivative is computed."""
         placed, energies = self._run(_energies, atoms)
-        return self._total(atoms, placed.gather(energies))
+        return placed.total(energies)
 
     def atomic_virials(self, atoms) -> np.ndarray:
         """SUM_k g_ik (x) D_ik of each atom, (atoms, 3, 3) in eV, float64; their sum is the virial."""
@@ -370,9 +377,6 @@ class Engine:
         """The pairs of elements that are closer here than in the training set, or never met there."""
         placed, displacements, deformation = self._place(atoms)
         return self.domain.excursions(placed.suspects, displacements, deformation)
-
-    def _total(self, atoms, energies):
-        return energies + self.potential.reference_energies[self.potential.species(atoms.numbers)]
 
     @_exclusive
     def _run_derivatives(self, atoms):
@@ -445,8 +449,8 @@ class Engine:
         """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3)."""
         if len(atoms) == 0:
             raise ValueError("The structure has no atoms; at least one is needed.")
-        asked = (atoms.numbers, atoms.pbc, atoms.cell.array, atoms.positions)
-        if self._last is not None and all(map(np.array_equal, asked, self._last[0])):
+        asked = (atoms.positions, atoms.cell.array, atoms.numbers, atoms.pbc)  # what changes most stands first
+        if self._last is not None and all(map(equal, asked, self._last[0])):
             return self._last[1]
         placed = self._placed
         motion = None if placed is None else placed.verlet.motion(atoms)
@@ -471,7 +475,8 @@ class Engine:
         with memory.explained(len(species), len(verlet.pairs.i), device=self.device, dtype=self.dtype):
             parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
             reverse = self._put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
-        return _Placed(verlet, layout, shape, graph, parts, reverse, suspects, self._put)
+        references = self.potential.reference_energies[species]
+        return _Placed(verlet, layout, shape, graph, parts, reverse, suspects, references, self._put)
 
     def _put(self, arrays):
         with self._precision():

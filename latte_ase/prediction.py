@@ -24,6 +24,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from latte_ase import chunks, derivatives
 from latte_ase.batching import Numbered, Shapes, batches
 from latte_ase.calculator import LatteCalculator
+from latte_ase.compilation import jit
 from latte_ase.engine import Engine, refuse_fork
 from latte_ase.graph import Graph, Shape, fill, join, lay_out
 from latte_ase.molecules import Frames, frames_of, is_molecule, molecule_pairs
@@ -342,14 +343,14 @@ def _count_trace():
     _traced.count = getattr(_traced, "count", 0) + 1
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jit, static_argnums=(0, 1))
 def _derivatives(architecture: Architecture, at_once, *arrays_and_used):
     _count_trace()
     *arrays, used = arrays_and_used
     return tuple(derivatives.derivatives(architecture, *arrays, used=used, at_once=at_once))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jit, static_argnums=(0, 1))
 def _energies(architecture: Architecture, at_once, *arrays_and_used):
     _count_trace()
     *arrays, used = arrays_and_used

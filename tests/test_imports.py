@@ -13,7 +13,7 @@ import latte_ase
 
 # a module imports modules of the lines above its own, at its top level; imports inside functions are free
 ORDER = """
-    radial neighbours startup memory
+    radial neighbours startup memory compilation
     graph domain sparsity
     molecules
     batching

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from latte_ase.compilation import jit
 from latte_ase.derivatives import derivatives
 from latte_ase.graph import Graph
 from latte_ase.potential import Architecture
@@ -143,7 +144,7 @@ def _with_forces(method: Method, setting: Setting, moved: State) -> State:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jit, static_argnums=0)
 def run(method: Method, setting: Setting, progress: Progress, until) -> Progress:
     """Steps up to number `until`, or to where the list is spent or something blows up.
 
@@ -168,7 +169,7 @@ def run(method: Method, setting: Setting, progress: Progress, until) -> Progress
     return jax.lax.while_loop(goes_on, one, progress)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jit, static_argnums=0)
 def step(method: Method, setting: Setting, progress: Progress, energies, forces, virial) -> Progress:
     """One step of `run` with the energies, forces and virial of `moved` from elsewhere, in the order of the atoms."""
     _traced.count = compilations() + 1

@@ -16,6 +16,7 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase import dataset, derivatives
+from latte_ase.compilation import jit
 from latte_ase.dataset import Frame
 from latte_ase.descriptors import DESCRIPTORS
 from latte_ase.engine import refuse_fork
@@ -31,8 +32,8 @@ DTYPE = np.float32
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 
 # compiled once per architecture and shape, whatever the number of trainings
-_errors = jax.jit(errors, static_argnums=0)
-_features = jax.jit(derivatives.features, static_argnums=0)
+_errors = jit(errors, static_argnums=0)
+_features = jit(derivatives.features, static_argnums=0)
 
 
 @dataclass(frozen=True)

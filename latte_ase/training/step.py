@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from latte_ase.compilation import jit
 from latte_ase.potential import Architecture
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.loss import errors, loss
@@ -69,7 +70,7 @@ def make_step(
         sums = errors(architecture, params, constants, batch, config.huber)
         return loss(sums, weights), sums
 
-    @jax.jit
+    @jit
     def step(state: State, constants, batch):
         gradient, sums = jax.grad(objective, has_aux=True)(state.params, constants, batch)
         updates, optimiser = transformation.update(gradient, state.optimiser, state.params)

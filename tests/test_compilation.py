@@ -1,0 +1,55 @@
+"""Options of compiled functions: the same numbers with them and without, and no harm where JAX does not know them."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from latte_ase import compilation
+
+
+@pytest.fixture
+def fresh():
+    """`options` is asked again, in this test and after it."""
+    compilation.options.cache_clear()
+    yield
+    compilation.options.cache_clear()
+
+
+def test_numbers_are_those_of_plain_jit():
+    def function(x):
+        return jnp.sin(x) @ x.T, jnp.sum(x**2, axis=0)
+
+    x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    for ours, plain in zip(compilation.jit(function)(x), jax.jit(function)(x), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5)
+
+
+def test_static_arguments():
+    power = compilation.jit(lambda n, x: x**n, static_argnums=0)
+    assert [float(power(n, 2.0)) for n in (2, 3, 2)] == [4.0, 8.0, 4.0]
+
+
+@pytest.mark.usefixtures("fresh")
+def test_an_option_that_this_jax_does_not_know_is_left_out(monkeypatch):
+    monkeypatch.setattr(compilation, "FASTEST", {"xla_cpu_no_such_option": True})
+    assert compilation.options() is None
+    assert float(compilation.jit(lambda x: x + 1)(1.0)) == 2.0
+
+
+@pytest.mark.usefixtures("fresh")
+def test_other_failures_are_not_hidden(monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("the driver is gone")
+
+    monkeypatch.setattr(jax, "jit", fails)
+    with pytest.raises(RuntimeError, match="driver is gone"):
+        compilation.options()
+
+
+def test_making_a_function_does_not_start_jax():
+    code = "import latte_ase; from jax._src import xla_bridge; assert not xla_bridge._backends"
+    subprocess.run([sys.executable, "-c", code], check=True)
