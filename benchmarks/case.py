@@ -137,7 +137,9 @@ def training(model, atoms, *, budget: float) -> dict:
     labelled = atoms.copy()
     labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(atoms), 3)))
     frames = prepare(model, [labelled])
-    batch = make_batch(frames, model.reference_energies, batch_shapes(frames, 1), 1, np.float32)
+    arrangement = model.architecture.descriptor.arrangement(len(np.unique(frames[0].species)))
+    shapes = batch_shapes(frames, 1, arrangement=arrangement)
+    batch = make_batch(frames, model.reference_energies, shapes, 1, np.float32)
     params, constants = (
         jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in (model.params, device_constants(model))
     )

@@ -3,7 +3,8 @@
     python benchmarks/family.py --data DATA --out out/family --budget 180
 
 Every member gets the same processor time on every set: a probe of a few steps says how many epochs that is, and the
-learning rate falls over them.  The models stay in OUT.  DATA holds rmd17/NAME_train.extxyz and NAME_test.extxyz, 3bpa/train_300K.extxyz,
+learning rate falls over them.  The models stay in OUT; when all are there, `--costs` measures what a call costs, members
+taking turns.  DATA holds rmd17/NAME_train.extxyz and NAME_test.extxyz, 3bpa/train_300K.extxyz,
 water/train.extxyz and valid.extxyz, monbtaw/train.extxyz; see docs/family.md for their sources.  A run that is in
 OUT/family.jsonl already is not repeated.
 """
@@ -12,6 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import subprocess
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,10 +23,15 @@ from tempfile import TemporaryDirectory
 import jax
 import machine
 import numpy as np
+from ase.data import atomic_numbers
 from ase.io import read, write
 
 import latte_ase
-from latte_ase import LatteCalculator
+from latte_ase import load_model
+from latte_ase.descriptors import DESCRIPTORS
+from latte_ase.engine import Engine
+from latte_ase.potential import Architecture, init_params
+from latte_ase.training import load_config
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 SMALL = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
@@ -48,10 +57,29 @@ MEMBERS = {
     "hiphop": {"descriptor": "hiphop", "n_interactions": 1, "hidden": []},
     "hiphop, two": {"descriptor": "hiphop", "n_interactions": 2, "hidden": []},
 }
+PEER = "apax"
+"""A member of another package: its default GMNN, trained by benchmarks/peers/apax_train.py."""
+EQUAL = 48_000
+"""Parameters of the members called "equal": what the larger ones need for four elements."""
+MEMBERS |= {
+    f"{name}, equal": {k: v for k, v in MEMBERS[name].items() if k != "hidden"} | extra
+    for name, extra in {
+        "latte": {},
+        "reduced": {},
+        "reduced, seven": {},
+        "reduced, vectors": {},
+        "cace": {},
+        "cace, Bchi": {},
+        "hiphop": {"hidden": []},
+    }.items()
+}
 SETS = ("aspirin", "ethanol", "uracil", "3bpa", "water", "monbtaw")
 CUTOFF = 5.0
 TEST = 200
 """Frames of a test set, evenly spaced: enough to tell members apart."""
+WATER = 100
+"""Frames of water to train on: with 192 atoms each, as many forces as 950 frames of aspirin."""
+TURNS = 9
 ATOMS = 1000
 """Atoms of the structure on which a call is timed."""
 
@@ -68,7 +96,7 @@ def frames_of(name: str, data: Path):
     if name == "water":
         frames, test = read(data / "water/train.extxyz", ":"), read(data / "water/valid.extxyz", ":")
         order = np.random.default_rng(0).permutation(len(frames))
-        return [frames[k] for k in order[:950]], [frames[k] for k in order[950:970]], test, {}
+        return [frames[k] for k in order[:WATER]], [frames[k] for k in order[950:970]], test, {}
     if name == "monbtaw":
         frames = read(data / "monbtaw/train.extxyz", ":")
         order = np.random.default_rng(0).permutation(len(frames))
@@ -95,9 +123,29 @@ def config(name: str, member: dict, folder: Path, energies: dict, epochs: int) -
     }
 
 
+def sized(member: dict, elements: tuple[str, ...]) -> dict:
+    """The member with the width, of the network or of HIP-HOP's features, that gives it about `EQUAL` parameters."""
+
+    def with_width(width):
+        return {**member, "width": width} if "hidden" in member else {**member, "hidden": [width, width]}
+
+    return with_width(min(range(8, 200, 2), key=lambda width: abs(parameters(with_width(width), elements) - EQUAL)))
+
+
+def parameters(member: dict, elements: tuple[str, ...]) -> int:
+    """How many parameters a member has."""
+    model = load_config({"model": {"name": "", "cutoff": CUTOFF, **member}, "data": {"train": ""}}).model
+    descriptor = DESCRIPTORS[model.descriptor](cutoff=CUTOFF, **model.options)
+    architecture = Architecture(elements=elements, descriptor=descriptor, hidden=model.hidden, linear=model.linear)
+    shapes = jax.eval_shape(lambda: init_params(architecture, jax.random.key(0)))
+    return sum(math.prod(s.shape) for s in jax.tree.leaves(shapes))
+
+
 def run(name: str, member: dict, frames, budget: float, out: Path) -> dict:
     """Train for `budget` seconds of one core, measure on the test frames; the model is written to `out`."""
     train, valid, test, energies = frames
+    if name.endswith(", equal"):
+        member = sized(member, tuple(sorted({s for a in train for s in a.symbols}, key=atomic_numbers.__getitem__)))
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write(folder / "train.extxyz", train[:100])
@@ -121,28 +169,63 @@ def run(name: str, member: dict, frames, budget: float, out: Path) -> dict:
         "epochs": epochs,
         "seconds": seconds,
         "parameters": sum(np.size(a) for a in jax.tree.leaves(result.potential.params)),
-        "microseconds": cost(result.potential, test[0]),
         "train": {k: v for k, v in result.history[-1].items() if k.startswith("train")},
         **evaluation.metrics,
     }
 
 
-def cost(potential, atoms) -> float:
-    """Processor time of energies and forces, microseconds per atom: of a box, or of a molecule many times over."""
+def run_peer(python: str, frames, budget: float) -> dict:
+    """As `run` for apax, in the environment of that interpreter; its cost is measured there, not in turn with others."""
+    with TemporaryDirectory() as folder:
+        for part, structures in zip(("train", "valid", "test"), frames, strict=False):
+            write(Path(folder) / f"{part}.extxyz", structures)
+        command = [python, str(Path(__file__).parent / "peers/apax_train.py"), folder, str(budget)]
+        subprocess.run(command, check=True, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+        return json.loads((Path(folder) / "result.json").read_text())
+
+
+def costs(models: dict[str, Path], atoms) -> dict[str, float]:
+    """Processor time of energies and forces by member, microseconds per atom, taking turns on one core.
+
+    The structure is a box, or a molecule many times over.
+    """
     atoms = atoms.copy()
     atoms.calc = None
-    repeats = max(1, round((ATOMS / len(atoms)) ** (1 / 3)))
     if not atoms.pbc.any():
         atoms.center(vacuum=6.0)
-    atoms = atoms.repeat(repeats)
-    calc = LatteCalculator(potential)
-    start, times = atoms.positions.copy(), []
-    for k in range(12):
-        atoms.positions = start + np.random.default_rng(k).uniform(-1e-3, 1e-3, start.shape)
-        before = time.process_time()
-        calc.engine.evaluate(atoms)
-        times.append(time.process_time() - before)
-    return 1e6 * float(np.median(times[2:])) / len(atoms)
+    atoms = atoms.repeat(max(1, round((ATOMS / len(atoms)) ** (1 / 3))))
+    start, rng = atoms.positions.copy(), np.random.default_rng(0)
+    engines = {member: Engine(load_model(path), threads=1) for member, path in models.items()}
+    times: dict[str, list[float]] = {member: [] for member in models}
+    for turn in range(2 + TURNS):
+        for member, engine in engines.items():
+            atoms.positions = start + rng.uniform(-1e-3, 1e-3, start.shape)
+            before = time.process_time()
+            engine.evaluate(atoms)
+            if turn > 1:  # the first one compiles, the second warms up
+                times[member].append(time.process_time() - before)
+    return {member: 1e6 * float(np.median(t)) / len(atoms) for member, t in times.items()}
+
+
+def file_of(out: Path, name: str, member: str) -> Path:
+    """Where the model of a member on a set is kept."""
+    return out / f"{name}-{member.replace(', ', '-').replace(' ', '-')}.safetensors"
+
+
+def measure_costs(options) -> None:
+    """Costs of all models that there are, written into the lines of OUT/family.jsonl."""
+    path = options.out / "family.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for name in dict.fromkeys(row["set"] for row in rows):
+        mine = [row for row in rows if row["set"] == name]
+        models = {row["member"]: file_of(options.out, name, row["member"]) for row in mine}
+        here = {member: file for member, file in models.items() if file.exists()}
+        found = costs(here, frames_of(name, options.data)[2][0])
+        print(name, found)
+        for row in mine:
+            if row["member"] in found:
+                row["microseconds"] = found[row["member"]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def main(options):
@@ -155,14 +238,14 @@ def main(options):
         for member in options.members.split(";"):
             if (name, member) in done:
                 continue
-            row = {"set": name, "member": member, "budget": options.budget}
-            model = options.out / f"{name}-{member.replace(', ', '-').replace(' ', '-')}.safetensors"
-            row |= run(member, MEMBERS[member], frames, options.budget, model) | {"machine": machine.describe()}
+            row = {"set": name, "member": member, "budget": options.budget, "machine": machine.describe()}
+            if member == PEER:
+                row |= run_peer(options.apax, frames, options.budget)
+            else:
+                row |= run(member, MEMBERS[member], frames, options.budget, file_of(options.out, name, member))
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            print(
-                name, member, {k: row[k] for k in ("epochs", "parameters", "microseconds", "forces_mae", "forces_rmse")}
-            )
+            print(name, member, {k: row[k] for k in ("epochs", "parameters", "forces_mae", "forces_rmse")})
 
 
 if __name__ == "__main__":
@@ -172,4 +255,7 @@ if __name__ == "__main__":
     parser.add_argument("--budget", type=float, default=180.0, help="seconds of one core for every training")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--members", default=";".join(MEMBERS), help="separated by semicolons")
-    main(parser.parse_args())
+    parser.add_argument("--apax", help="interpreter of an environment with apax, for the member apax")
+    parser.add_argument("--costs", action="store_true", help="train nothing, measure the costs of the models in OUT")
+    options = parser.parse_args()
+    measure_costs(options) if options.costs else main(options)

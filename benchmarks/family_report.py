@@ -12,7 +12,7 @@ import json
 import shutil
 from pathlib import Path
 
-from family import MEMBERS, SETS
+from family import MEMBERS, PEER, SETS
 from figures import Table, number, whole
 from report import DOCS, insert
 
@@ -24,17 +24,23 @@ def load(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def table(runs: list[dict]) -> Table:
+SAME_TIME = [name for name in MEMBERS if not name.endswith(", equal")] + [PEER]
+SAME_SIZE = [name for name in MEMBERS if name.endswith(", equal")]
+
+
+def table(runs: list[dict], members: list[str]) -> Table:
     """Force errors per set, parameters and cost of each member."""
     found = {(run["member"], run["set"]): run for run in runs}
-    sets = [name for name in SETS if any((member, name) in found for member in MEMBERS)]
+    sets = [name for name in SETS if any((member, name) in found for member in members)]
     rows = []
-    for member in MEMBERS:
+    for member in members:
         mine = [found[member, name] for name in sets if (member, name) in found]
         if mine:
             errors = [number(found.get((member, name), {}).get("forces_mae"), 3) for name in sets]
             costs = [number(min(run["microseconds"] for run in mine)), number(max(run["microseconds"] for run in mine))]
-            rows.append((member, whole(mine[0]["parameters"]), " to ".join(costs), *errors))
+            sizes = [min(run["parameters"] for run in mine), max(run["parameters"] for run in mine)]
+            size = " to ".join(dict.fromkeys(whole(n) for n in sizes))
+            rows.append((member, size, " to ".join(dict.fromkeys(costs)), *errors))
     return Table("Members alike", ("member", "parameters", "µs per atom", *sets), rows)
 
 
@@ -50,8 +56,12 @@ def draw(runs: list[dict], path: Path) -> None:
     sets = [name for name in SETS if any(run["set"] == name for run in runs)]
     figure, axes = plt.subplots(1, len(sets), figsize=(3.2 * len(sets), 3.4), squeeze=False, constrained_layout=True)
     for axis, name in zip(axes[0], sets, strict=True):
-        points = sorted((r["microseconds"], r["forces_mae"], r["member"]) for r in runs if r["set"] == name)
-        for k, member in enumerate(MEMBERS):
+        points = sorted(
+            (r["microseconds"], r["forces_mae"], r["member"])
+            for r in runs
+            if r["set"] == name and r["member"] in SAME_TIME
+        )
+        for k, member in enumerate(SAME_TIME):
             here = [(x, y) for x, y, m in points if m == member]
             axis.scatter(
                 *zip(*here, strict=True), label=member, color=f"C{k % 10}", marker="os^"[k // 10]
@@ -82,5 +92,5 @@ if __name__ == "__main__":
         shutil.copyfile(options.results, COPY)
     runs = load(COPY)
     page = DOCS / "family.md"
-    page.write_text(insert(page.read_text(), {"family": table(runs)}))
+    page.write_text(insert(page.read_text(), {"family": table(runs, SAME_TIME), "equal": table(runs, SAME_SIZE)}))
     draw(runs, DOCS / "family.svg")

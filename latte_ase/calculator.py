@@ -11,6 +11,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase import chunks
+from latte_ase.committee import Uncertainty
 from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine, Stats
 from latte_ase.neighbours import equal
@@ -42,7 +43,7 @@ class LatteCalculator(Calculator):
         threads: CPU cores to use; default all that this process may use.
         kernel: of the loop over pairs, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
         chunk: structures of more atoms are computed in chunks of so many, in the memory that one takes; they have
-            no `stresses`, and nobody looks whether they are in the model's domain.
+            no `stresses`.
         strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
             or closer than there; without, one `DomainWarning` per pair of elements.
         **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
@@ -120,9 +121,10 @@ class LatteCalculator(Calculator):
             )
         wanted = set(properties)
         if self.chunk is not None and len(atoms) > self.chunk:
+            self._watch(chunks.excursions(self.engine, atoms, self.chunk))
             self._keep(chunks.evaluate(self.engine, atoms, self.chunk), volume)
             return
-        self._watch(atoms)
+        self._watch(self.engine.excursions(atoms))
         if "stresses" in wanted:
             self.results["stresses"] = full_3x3_to_voigt_6_stress(self.engine.atomic_virials(atoms)) / volume
         if wanted <= {"stresses"}:
@@ -142,9 +144,8 @@ class LatteCalculator(Calculator):
         if volume > 0:
             self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
 
-    def _watch(self, atoms):
+    def _watch(self, excursions):
         """Warn once about each pair of elements that is outside the model's domain, or raise."""
-        excursions = self.engine.excursions(atoms)
         new = [e for e in excursions if self.strict or e.elements not in self._warned]
         if not new:
             return
@@ -235,6 +236,21 @@ class LatteCalculator(Calculator):
             scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2.
         """
         return self.engine.hessian(self._structure(atoms))
+
+    def get_uncertainty(self, atoms=None) -> Uncertainty:
+        """One standard deviation of energy, site energies and forces; costs a force call for each member.
+
+        Args:
+            atoms: the structure; default: that of the last calculation.
+
+        Raises:
+            ValueError: the model has no committee, see `latte_ase.uncertainty`.
+        """
+        atoms = self._structure(atoms)
+        committee = self.potential.committee
+        values = self.engine.evaluate_members(atoms)
+        assert committee is not None
+        return committee.uncertainty(*values)
 
     def get_descriptors(self, atoms=None) -> np.ndarray:
         """The invariants of each atom that the networks see, before scaling: (atoms, features)."""

@@ -25,6 +25,7 @@ import numpy as np
 from latte_ase import derivatives, memory, multicore
 from latte_ase.batching import Shapes
 from latte_ase.compilation import jit
+from latte_ase.domain import Excursion
 from latte_ase.engine import Engine, Output
 from latte_ase.graph import Graph, Shape, fill, lay_out
 from latte_ase.neighbours import Pairs, complete_cell, neighbour_list
@@ -184,6 +185,28 @@ def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
         assert running is not None
         virial += add(*running)
     return Output(energies, forces, virial)
+
+
+def excursions(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> list[Excursion]:
+    """What `Engine.excursions` gives, in the memory that a chunk needs; arguments and errors as `evaluate`."""
+    _refuse_what_is_not_finite(atoms.positions)
+    domain, species = engine.domain, engine.potential.species(atoms.numbers)
+    if not domain.known:
+        return []
+    present = np.unique(species)
+    limits = domain.shortest[np.ix_(present, present)]
+    reach = limits.max() if (limits > 0).all() else domain.cutoff  # a pair that never met is looked for everywhere
+    nearest: dict[tuple[str, str], Excursion] = {}
+    for chunk in chunks(atoms.positions, atoms.cell.array, atoms.pbc, reach, atoms_per_chunk):
+        pairs = neighbour_list(chunk.positions, np.zeros((3, 3)), False, reach)
+        suspects = domain.suspects(species[chunk.atom], pairs, 0.0)
+        still = np.zeros((len(chunk.atom), 3))
+        for found in domain.excursions(suspects, still, np.eye(3)):
+            i, j = (int(chunk.atom[k]) for k in found.atoms)
+            known = nearest.get(found.elements)
+            if known is None or found.distance < known.distance:
+                nearest[found.elements] = found._replace(atoms=(i, j))
+    return sorted(nearest.values(), key=lambda e: e.distance)
 
 
 def _refuse_what_is_not_finite(positions):

@@ -13,7 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Machine-learned potentials for ASE: list, inspect, evaluate, train, fine-tune and check models.",
+    help="Machine-learned potentials for ASE: list, inspect, evaluate, train, fine-tune, check models, and doubt them.",
 )
 
 
@@ -57,6 +57,7 @@ def info(model: Annotated[str, typer.Argument(help="name, file, folder or hub ad
         data={
             "architecture": architecture_to_json(potential.architecture),
             "reference_energies": energies,
+            "committee": 0 if potential.committee is None else len(potential.committee),
             **potential.metadata,
         }
     )
@@ -119,7 +120,7 @@ def finetune(
     file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
     out: Annotated[Path, typer.Option(help="folder to write")],
     valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
-    strategy: Annotated[str, typer.Option(help="full or last-layer")] = "full",
+    strategy: Annotated[str, typer.Option(help="full, network or last-layer")] = "full",
     epochs: Annotated[int | None, typer.Option(help="passes over FILE; default: about 2500 steps")] = None,
 ):
     """Adapt a model to new labels."""
@@ -133,6 +134,53 @@ def finetune(
     except ImportError as error:
         print(error)
     print(f"model: {result.path}")
+
+
+@app.command()
+@_plain_errors
+def uncertainty(
+    model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
+    file: Annotated[Path, typer.Argument(help="the labelled structures that it was trained on")],
+    held_out: Annotated[Path, typer.Option(help="labelled structures that it was not trained on")],
+    out: Annotated[Path, typer.Option(help="model file to write")],
+    members: Annotated[int, typer.Option(help="uncertainties cost so many force calls")] = 16,
+):
+    """Give a model a committee of last layers, so that it can say how uncertain it is."""
+    from rich.progress import track
+
+    from latte_ase.uncertainty import assess, last_layer
+
+    show = functools.partial(track, description="structures")
+    potential = last_layer(model, file, held_out=held_out, members=members, progress=show)
+    _print_coverage(assess(potential, held_out).metrics)
+    print(f"model: {potential.save(out)}")
+
+
+@app.command()
+@_plain_errors
+def select(
+    model: Annotated[str, typer.Argument(help="name, file, folder or hub address; with a committee")],
+    file: Annotated[Path, typer.Argument(help="trajectory, any format of ase.io.read")],
+    count: Annotated[int, typer.Option(help="how many structures to choose")],
+    out: Annotated[Path, typer.Option(help="extended XYZ file to write")],
+):
+    """Pick the most informative structures of a trajectory, to be labelled: uncertain ones that are not alike."""
+    from ase.io import write
+    from rich.progress import track
+
+    from latte_ase import dataset
+    from latte_ase import uncertainty as package
+
+    frames = dataset.read_frames(file)
+    chosen = package.select(model, frames, count, progress=functools.partial(track, description="structures"))
+    picked = []
+    for index, sigma in chosen:
+        atoms = frames[index].copy()
+        atoms.info |= {"frame": index, "uncertainty": sigma}
+        picked.append(atoms)
+        print(f"frame {index}: a force is uncertain by {sigma:.3g} eV/Å")
+    write(out, picked, format="extxyz")
+    print(f"{len(picked)} of {len(frames)} structures: {out}")
 
 
 @app.command()
@@ -192,6 +240,14 @@ def run(context: typer.Context):
     from latte_ase import ase_plugin
 
     ase_plugin.run(context.args)
+
+
+def _print_coverage(found: dict[str, float]):
+    for name in ("energy", "forces"):
+        print(
+            f"{name} of the held-out structures: {found[f'{name}_within_1']:.0%} within one sigma, "
+            f"{found[f'{name}_within_2']:.0%} within two, rank correlation {found[f'{name}_rank']:.2f}"
+        )
 
 
 def _report_best(history):

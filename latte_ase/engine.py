@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latte_ase import derivatives, memory, multicore, sparsity
+from latte_ase.committee import replaced
 from latte_ase.compilation import jit
 from latte_ase.domain import Excursion, Suspects
 from latte_ase.graph import Graph, Layout, Shape, block_capacity, capacity, fill, lay_out
@@ -295,6 +296,7 @@ class Engine:
             weights = (potential.params, device_constants(potential))
             cast = jax.tree.map(lambda a: np.asarray(a, self.dtype), weights)
             self._params, self._constants = jax.device_put(cast, self.device)
+        self._members: dict[int, Any] = {}
 
     @contextmanager
     def exclusive(self):
@@ -324,6 +326,41 @@ class Engine:
         """
         placed, (energies, forces, virial) = self._run_derivatives(atoms)
         return Output(placed.total(energies), placed.gather(forces), virial.astype(np.float64))
+
+    @_exclusive
+    def evaluate_members(self, atoms):
+        """Site energies (members, atoms) in eV and forces (members, atoms, 3) in eV/Angstrom, float64, of a committee.
+
+        Raises:
+            ValueError: as `evaluate`; the potential has no committee.
+        """
+        committee = self.potential.committee
+        if committee is None:
+            raise ValueError(
+                f"The model {self.potential.metadata.get('name', 'unnamed')!r} has no committee, so it cannot say how "
+                "uncertain it is. Give it one: latte_ase.uncertainty.last_layer(model, frames, held_out=...), or "
+                "`latte-ase uncertainty`."
+            )
+        trained, energies, forces = self._params, [], []
+        try:
+            for member in range(len(committee)):
+                self._params = self._member(member)
+                placed, (site, of_atoms, _) = self._run_derivatives(atoms)
+                energies.append(placed.total(site))
+                forces.append(placed.gather(of_atoms))
+        finally:
+            self._params = trained
+        return np.stack(energies), np.stack(forces)
+
+    def _member(self, member: int):
+        """Parameters of a member on the device."""
+        if member not in self._members:
+            committee = self.potential.committee
+            assert committee is not None
+            with self._precision():
+                part = jax.tree.map(lambda a: np.asarray(a[member], self.dtype), committee.members)
+                self._members[member] = replaced(self._params, jax.device_put(part, self.device))
+        return self._members[member]
 
     def energies(self, atoms) -> np.ndarray:
         """Site energies (atoms,) in eV with E0, float64; no derivative is computed."""

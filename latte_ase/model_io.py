@@ -27,6 +27,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from latte_ase.committee import Committee
 from latte_ase.descriptors import DESCRIPTORS
 from latte_ase.potential import Architecture, Potential, init_params
 
@@ -243,6 +244,9 @@ def save(potential: Potential, path, **more_metadata) -> Path:
             "reference_energies": np.asarray(potential.reference_energies, np.float64),
         }
     )
+    if potential.committee is not None:
+        factors = np.array([potential.committee.energy_factor, potential.committee.forces_factor])
+        arrays |= flatten({"committee": {"members": potential.committee.members, "factors": factors}})
     text = json.dumps(
         {
             "format": FORMAT,
@@ -354,6 +358,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Potentia
     metadata = _dictionary("metadata", header.get("metadata"))
     architecture = architecture_from_json(header.get("architecture", {}))
     shapes = _shapes(architecture, sum(a.size for a in arrays.values()))
+    shapes |= _committee_shapes(shapes, arrays)
     for name in sorted(shapes.keys() | arrays.keys()):
         found, needed = arrays[name].shape if name in arrays else None, shapes.get(name)
         if found != needed:
@@ -363,7 +368,16 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Potentia
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"Its array {name!r} has values that are not finite.")
     tree = unflatten(arrays)
-    return Potential(architecture, tree["params"], tree["constants"], tree["reference_energies"], metadata)
+    return Potential(
+        architecture, tree["params"], tree["constants"], tree["reference_energies"], metadata, _committee(tree)
+    )
+
+
+def _committee(tree: dict[str, Any]) -> Committee | None:
+    if "committee" not in tree:
+        return None
+    energy_factor, forces_factor = (float(x) for x in tree["committee"]["factors"])
+    return Committee(tree["committee"]["members"], energy_factor, forces_factor)
 
 
 def _shapes(architecture: Architecture, size: int) -> dict[str, tuple[int, ...]]:
@@ -382,6 +396,18 @@ def _shapes(architecture: Architecture, size: int) -> dict[str, tuple[int, ...]]
         "constants/scale": (),
         "constants/repulsion_range": (species, species),
         "reference_energies": (species,),
+    }
+
+
+def _committee_shapes(shapes, arrays) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the arrays of a committee, if there is one: those of parameters, and the members first."""
+    names = [name for name in arrays if name.startswith("committee/")]
+    if not names:
+        return {}
+    members = {name: "params/" + name.removeprefix("committee/members/") for name in names if name.count("/") > 1}
+    count = max((arrays[name].shape[0] for name in members if arrays[name].ndim), default=0)
+    return {"committee/factors": (2,)} | {
+        name: (count, *shapes[param]) for name, param in members.items() if param in shapes
     }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from latte_ase import networks, repulsion
+from latte_ase.committee import Committee
 from latte_ase.descriptors import Descriptor
 from latte_ase.descriptors.base import Shared
 from latte_ase.domain import Domain
@@ -100,6 +101,7 @@ class Potential:
             features) twice, () in eV, (species, species) in Angstrom.
         reference_energies: (species,) float64, E0 in eV.
         metadata: JSON-like: name, level of theory, data, licence, citation, metrics, ...
+        committee: further parameters, for uncertainties; see `latte_ase.uncertainty`.
     """
 
     architecture: Architecture
@@ -107,6 +109,7 @@ class Potential:
     constants: dict[str, np.ndarray]
     reference_energies: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
+    committee: Committee | None = None
 
     def __post_init__(self):
         # copies share these arrays: to change some, make a new potential with dataclasses.replace

@@ -1,5 +1,7 @@
 """A structure in chunks, against the engine in one piece."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -50,6 +52,29 @@ def test_chunks_give_what_one_piece_gives(engine, name):
         np.testing.assert_allclose(output.forces, expected.forces, atol=1e-10)
         np.testing.assert_allclose(output.virial, expected.virial, atol=1e-9)
     assert atoms == before
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "one"])
+def test_excursions_are_those_of_one_piece(engine, name):
+    """The tiny potential's domain begins at 2.5 Angstrom, so there are some everywhere."""
+    atoms = SYSTEMS[name]
+    expected = engine.excursions(atoms)
+    assert expected or "images" in name
+    for size in (5, 37):
+        found = chunks.excursions(engine, atoms, size)
+        assert [e.elements for e in found] == [e.elements for e in expected]
+        for a, b in zip(found, expected, strict=True):
+            assert (a.distance, a.limit) == pytest.approx((b.distance, b.limit))
+            assert set(a.atoms) == set(b.atoms) or a.distance == pytest.approx(b.distance, abs=1e-9)
+
+
+def test_pairs_that_never_met_are_found_across_chunks(tiny_potential):
+    potential = tiny_potential()
+    never = {**potential.constants, "repulsion_range": np.array([[1.0, 0.0], [0.0, 1.0]])}
+    engine = Engine(replace(potential, constants=never), dtype="float64", skin=0.0)
+    atoms = Atoms("HHHHO", positions=[[2.0 * k, 0, 0] for k in range(5)])
+    (found,) = chunks.excursions(engine, atoms, 1)
+    assert found.elements == ("H", "O") and set(found.atoms) == {3, 4} and found.limit == 0
 
 
 def test_the_same_at_every_call(engine):

@@ -5,7 +5,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 from typer.testing import CliRunner
 
 from latte_ase import list_models, load_model
@@ -93,3 +93,19 @@ def test_mistakes_end_with_one_line(arguments, message, capsys):
     assert result.exit_code == 1
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_uncertainty_and_select(folder, tmp_path):
+    trained = run("train", folder / "tiny.toml", "--out", tmp_path / "out")
+    assert trained.exit_code == 0, trained.output
+    frames, model = folder / "copper.extxyz", tmp_path / "certain.safetensors"
+    made = run("uncertainty", tmp_path / "out", frames, "--held-out", frames, "--out", model, "--members", "3")
+    assert made.exit_code == 0, made.output
+    assert "within one sigma" in made.stdout and load_model(model).committee is not None
+    picked = run("select", model, frames, "--count", "2", "--out", tmp_path / "picked.extxyz")
+    assert picked.exit_code == 0, picked.output
+    assert "2 of 4 structures" in picked.stdout
+    chosen = read(tmp_path / "picked.extxyz", ":")
+    assert len(chosen) == 2 and chosen[0].info["uncertainty"] >= chosen[1].info["uncertainty"]
+    refused = run("select", "latte-si", frames, "--count", "2", "--out", tmp_path / "x.extxyz")
+    assert refused.exit_code == 1

@@ -33,7 +33,8 @@ def frame(seed):
 def test_python_blocks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write("my_frames.extxyz", [frame(seed) for seed in range(5)])
-    example, domain, beyond, dynamics, many, finetuning, precision, stats = blocks("python")
+    write("other_frames.extxyz", [frame(seed) for seed in range(5, 9)])
+    example, domain, beyond, dynamics, many, finetuning, doubt, precision, stats = blocks("python")
     names: dict = {}
 
     assert len([line for line in example.splitlines() if line.strip()]) == 5
@@ -69,6 +70,9 @@ def test_python_blocks(tmp_path, monkeypatch, capsys):
     assert atoms.get_potential_energy() / len(atoms) == pytest.approx(-100, abs=0.5)
     again = names["LatteCalculator"].from_pretrained("my-model")
     assert again.get_potential_energy(atoms) == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
+
+    exec(doubt, names)
+    assert names["doubt"].worst > 0 and Path("certain.safetensors").is_file()
 
     exec(precision, names)
     capsys.readouterr()

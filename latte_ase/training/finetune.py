@@ -20,9 +20,10 @@ from latte_ase.potential import Potential
 from latte_ase.pretrained import FILE, load_model
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.loop import fit
+from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.progress import epoch_bar
 
-STRATEGIES = ("full", "last-layer")
+STRATEGIES = ("full", "network", "last-layer")
 STEPS = 2500
 """Steps of a fine-tuning by default; early stopping usually ends it sooner."""
 
@@ -74,7 +75,10 @@ def trainable(potential: Potential, strategy: str) -> Any:
     if strategy == "full":
         return None
     last = f"Dense_{len(potential.architecture.hidden)}"
-    return jax.tree_util.tree_map_with_path(lambda path, _: last in jax.tree_util.keystr(path), potential.params)
+    part = {"network": "['network']", "last-layer": f"['network']['{last}']"}[strategy]
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.tree_util.keystr(path).startswith(part), potential.params
+    )
 
 
 def refit_reference_energies(potential: Potential, frames) -> Potential:
@@ -122,8 +126,8 @@ def finetune(
         out: folder for the new model and metrics.csv; None writes nothing.
         valid: held-out frames, as `frames`; None holds out `valid_fraction` of `frames`.
         valid_fraction: see `valid`; at least one frame.
-        strategy: "full" trains all parameters, "last-layer" the last linear layer of each network:
-            for very few frames, and quick.
+        strategy: "full" trains all parameters, "network" the networks on the descriptor as it is, "last-layer"
+            their last linear layer: for very few frames, and quick.
         epochs: passes over the frames; None makes about 2500 steps.
         batch_size: structures per step.
         rate: peak learning rate.
@@ -137,12 +141,14 @@ def finetune(
         `FineTuned`; `.calculator` is ready to use, `print(result.table)` shows before and after.
 
     Raises:
-        ValueError: labels are missing, an element is unknown to the model, or there are fewer than
-            two frames and no `valid`; nothing has been trained yet.
+        ValueError: labels are missing, or in units that do not fit each other, an element is unknown to the
+            model, or there are fewer than two frames and no `valid`; nothing has been trained yet.
     """
     base = load_model(model)
     chosen = trainable(base, strategy)
     structures = dataset.read_frames(frames)
+    dataset.require_labels(structures, ("energy", "forces"))
+    refuse_implausible_labels(structures)
     if valid is not None:
         held = dataset.read_frames(valid)
     elif len(structures) < 2:
@@ -153,7 +159,6 @@ def finetune(
     else:
         kept, out_of = dataset.split(len(structures), valid_fraction, seed)
         held, structures = [structures[k] for k in out_of], [structures[k] for k in kept]
-    dataset.require_labels(structures, ("energy", "forces"))
     dataset.require_labels(held, ("energy", "forces"), "the held-out frames")
 
     start = refit_reference_energies(base, structures)

@@ -293,7 +293,8 @@ def fit(
             write_metrics(folder / METRICS, history)
         if report is not None:
             report(row, training.epochs)
-    trained = replace(potential, params=jax.tree.map(np.asarray, best_params))
+    # a committee belongs to the parameters that it was made for
+    trained = replace(potential, params=jax.tree.map(np.asarray, best_params), committee=None)
     return Result(trained, history)
 
 

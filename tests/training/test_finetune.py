@@ -83,6 +83,29 @@ def test_last_layer_changes_the_last_layer_alone(base):
     assert changed and all(name.startswith("network/Dense_1/") for name in changed)
 
 
+def test_network_leaves_the_descriptor_as_it_is(base):
+    result = finetune(
+        base, frames(4, seed=2, factor=1.3), strategy="network", epochs=2, report=lambda row, epochs: None
+    )
+    before, after = (model_io.flatten(p.params) for p in (base, result.potential))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert "network/Dense_0/kernel" in changed and all(name.startswith("network/") for name in changed)
+
+
+def test_labels_in_other_units_are_refused_before_a_step(base):
+    rattled = frames(1, seed=3)[0]
+    given = []
+    for k in range(8):
+        atoms = rattled.copy()
+        atoms.rattle(0.02, seed=k)
+        atoms.calc = EMT()
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy / 27.211386, forces=forces)
+        given.append(atoms)
+    with pytest.raises(ValueError, match="It looks as if energies are in Hartree"):
+        finetune(base, given, report=lambda row, epochs: pytest.fail("a step was taken"))
+
+
 def test_refit_recovers_a_shift_of_the_reference_energy(base):
     given = frames(4, seed=4)
     by_model = refit_reference_energies(base, given).reference_energies
@@ -98,7 +121,7 @@ def test_repulsion_stays_out_of_the_new_frames(base):
 
 
 def test_unknown_strategy_is_refused(base):
-    with pytest.raises(ValueError, match="strategy is 'lorax'; allowed are full, last-layer"):
+    with pytest.raises(ValueError, match="strategy is 'lorax'; allowed are full, network, last-layer"):
         trainable(base, "lorax")
 
 

@@ -1,0 +1,94 @@
+"""What uncertainties are worth: compared with the errors on labelled frames; and their calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from latte_ase import dataset
+from latte_ase.calculator import LatteCalculator
+from latte_ase.potential import Potential
+
+WITHIN_ONE = 0.6827
+"""Share of a normal distribution within one standard deviation."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Errors beside uncertainties.
+
+    Attributes:
+        energy: (frames, 2) error of the energy and its uncertainty, in eV/atom.
+        forces: (atoms, 3, 2) error of a force component and its uncertainty, in eV/Angstrom, all frames in a row.
+    """
+
+    energy: np.ndarray
+    forces: np.ndarray
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """For energies and forces: coverage of one and of two sigma, and Spearman's rank correlation.
+
+        A normal distribution has 0.68 and 0.95.  Ranks are those of |error| and sigma; of forces, per atom.
+        """
+        atoms = np.linalg.norm(self.forces, axis=1)
+        found = {}
+        for name, pairs, ranked in (("energy", self.energy, self.energy), ("forces", self.forces, atoms)):
+            error, sigma = np.abs(pairs[..., 0]), pairs[..., 1]
+            found[f"{name}_within_1"] = float((error <= sigma).mean())
+            found[f"{name}_within_2"] = float((error <= 2 * sigma).mean())
+            found[f"{name}_rank"] = _rank(np.abs(ranked[..., 0]), ranked[..., 1])
+        return found
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """By which sigma of energy and of forces would have to be multiplied to cover 68 % of the errors."""
+        return tuple(  # type: ignore[return-value]
+            float(np.quantile(np.abs(p[..., 0]) / np.maximum(p[..., 1], 1e-12), WITHIN_ONE))
+            for p in (self.energy, self.forces)
+        )
+
+    @property
+    def likelihood(self) -> float:
+        """Mean log-likelihood of the errors of force components, normal with calibrated sigma."""
+        sigma = np.maximum(self.factors[1] * self.forces[..., 1], 1e-12)
+        return float(np.mean(-0.5 * (self.forces[..., 0] / sigma) ** 2 - np.log(sigma)))
+
+
+def _rank(a, b) -> float:
+    return float(np.asarray(spearmanr(a, b))[0]) if len(a) > 2 else float("nan")
+
+
+def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Assessment:
+    """Errors of a model with a committee on labelled frames, beside what it expected.
+
+    Args:
+        model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
+        frames: file or list of ase.Atoms with energies and forces.
+        progress: wraps the iteration over frames, for example `rich.progress.track`.
+
+    Raises:
+        ValueError: the model has no committee, or labels are missing.
+    """
+    calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)
+    structures = dataset.read_frames(frames)
+    dataset.require_labels(structures, ("energy", "forces"), "the frames")
+    energy, forces = [], []
+    for atoms in progress(structures) if progress else structures:
+        expected, found = calc.get_uncertainty(atoms), calc.engine.evaluate(atoms)
+        energy.append(np.array([found.energy - dataset.label(atoms, "energy"), expected.energy]) / len(atoms))
+        forces.append(np.stack([found.forces - dataset.label(atoms, "forces"), expected.forces], axis=-1))
+    return Assessment(np.array(energy), np.concatenate(forces))
+
+
+def calibrated(potential: Potential, frames) -> tuple[Potential, Assessment]:
+    """The potential with factors that cover 68 % of the errors on these frames, and the assessment before."""
+    committee = potential.committee
+    assert committee is not None
+    before = assess(replace(potential, committee=replace(committee, energy_factor=1.0, forces_factor=1.0)), frames)
+    energy, forces = before.factors
+    return replace(potential, committee=replace(committee, energy_factor=energy, forces_factor=forces)), before

@@ -1,0 +1,74 @@
+"""A committee of potentials trained alike but for the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from latte_ase import dataset
+from latte_ase.committee import Committee
+from latte_ase.potential import Potential
+from latte_ase.pretrained import load_model
+from latte_ase.uncertainty.assessment import calibrated
+
+
+def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
+    """The first model, with all of them as its committee.
+
+    Args:
+        models: two or more, each what `latte_ase.load_model` takes, trained on the same frames with the same
+            architecture and different seeds.
+        held_out: labelled frames that none was trained on, for the calibration; fifty or more.
+
+    Raises:
+        ValueError: fewer than two models, other architectures or constants, or labels are missing.
+    """
+    if len(models) < 2:
+        raise ValueError(f"{len(models)} model was given; two or more are needed to disagree.")
+    potentials = [load_model(model) for model in models]
+    first = potentials[0]
+    for number, other in enumerate(potentials[1:], start=2):
+        if other.architecture != first.architecture:
+            raise ValueError(
+                f"Model {number} has another architecture than the first one. Train all with one recipe and different "
+                "seeds."
+            )
+        if not all(map(np.array_equal, _of_frames(first), _of_frames(other))):
+            raise ValueError(
+                f"Model {number} was trained on other frames than the first one: its scale or reference energies "
+                "differ. Name the validation set in the recipe ([data] valid), so that a seed does not choose it."
+            )
+    held = dataset.read_frames(held_out)
+    dataset.require_labels(held, ("energy", "forces"), "the held-out frames")
+    members = jax.tree.map(lambda *arrays: np.stack(arrays), *(_params_for(p, first) for p in potentials))
+    return calibrated(replace(first, committee=Committee(members)), held)[0]
+
+
+def _of_frames(potential: Potential) -> list[np.ndarray]:
+    """Constants that the training frames decide, whatever the seed."""
+    return [potential.constants["scale"], potential.constants["repulsion_range"], potential.reference_energies]
+
+
+def _params_for(potential: Potential, other: Potential):
+    """The parameters with which the constants of another potential give the same energies.
+
+    Mean m and deviation d of the features depend on the seed.  The first layer takes the difference over:
+    W x + b of x = (B - m) / d is W' x' + b' of x' = (B - m') / d', with W' = W d'/d and b' = b + W (m' - m)/d.
+    """
+    mean, deviation, new_mean, new_deviation = (
+        p.constants[name][0] if p.architecture.shared else p.constants[name]
+        for p in (potential, other)
+        for name in ("mean", "deviation")
+    )
+    network = dict(potential.params["network"])
+    for name in ("Dense_0", *(["linear"] if potential.architecture.linear else [])):
+        kernel, bias = (np.asarray(network[name][part], np.float64) for part in ("kernel", "bias"))
+        network[name] = {
+            "kernel": kernel * (new_deviation / deviation)[..., None],
+            "bias": bias + np.einsum("...fu,...f->...u", kernel, (new_mean - mean) / deviation),
+        }
+    return {**potential.params, "network": network}

@@ -1,0 +1,139 @@
+"""A committee of last layers: uncertainty for any trained potential, without training another.
+
+Energies and forces are linear in the weights w of the last layer.  With the training loss as minus the logarithm of a
+probability, w is normally distributed around its trained value, with the covariance
+
+    C = ( H + ridge * mean(diag H) )^-1
+    H = SUM_frames  a g_E g_E^T / atoms^2 + b / (3 atoms) SUM_components g_F g_F^T,     g = d/dw
+
+up to a factor, which the calibration finds (last-layer prediction rigidity, Bigi et al., arXiv:2403.02251).  The
+sum over force components is that of a few random directions, whose mean it is.  Members are drawn from C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from latte_ase import dataset
+from latte_ase.committee import Committee, replaced
+from latte_ase.compilation import jit
+from latte_ase.derivatives import derivatives
+from latte_ase.potential import Architecture, Potential, device_constants
+from latte_ase.pretrained import load_model
+from latte_ase.uncertainty.assessment import calibrated
+
+RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+"""Tried one after the other; the likeliest on the held-out frames is kept."""
+PROBES = 4
+"""Random directions per frame."""
+DTYPE = np.float32
+
+
+def last_layer(
+    model: Any,
+    frames: Any,
+    *,
+    held_out: Any,
+    members: int = 16,
+    energy_weight: float = 100.0,
+    force_weight: float = 1.0,
+    seed: int = 0,
+    progress: Callable | None = None,
+) -> Potential:
+    """The model with a committee of last layers.
+
+    Args:
+        model: what `latte_ase.load_model` takes.
+        frames: the frames it was trained on: file or list of ase.Atoms with energies and forces.
+        held_out: labelled frames that were not trained on, for the calibration; fifty or more.
+        members: how many; uncertainties cost as many force calls, and scatter by 1 / sqrt(2 members).
+        energy_weight, force_weight: of the training.
+        seed: of the random numbers.
+        progress: wraps the iteration over frames, for example `rich.progress.track`.
+
+    Raises:
+        ValueError: fewer than two members, or labels are missing.
+    """
+    if members < 2:
+        raise ValueError(f"members is {members}; two or more are needed to disagree.")
+    potential = load_model(model)
+    structures, held = dataset.read_frames(frames), dataset.read_frames(held_out)
+    for which, name in ((structures, "the training set"), (held, "the held-out frames")):
+        dataset.require_labels(which, ("energy", "forces"), name)
+    information = _information(potential, structures, (energy_weight, force_weight), seed, progress)
+    best = None
+    for ridge in RIDGES:
+        drawn = _draw(potential, information, ridge, members, seed)
+        candidate, found = calibrated(replace(potential, committee=Committee(drawn)), held)
+        if best is None or found.likelihood > best[0]:
+            best = found.likelihood, candidate
+    assert best is not None
+    return best[1]
+
+
+def _last(architecture: Architecture, params) -> dict[str, Any]:
+    """The weights that energies are linear in; a constant cancels against the isolated atom's."""
+    network = params["network"]
+    names = [f"Dense_{len(architecture.hidden)}", *(["linear"] if architecture.linear else [])]
+    return {"network": {name: {"kernel": network[name]["kernel"]} for name in names}}
+
+
+@partial(jit, static_argnums=0)
+def _rows(architecture: Architecture, params, constants, graph, probes):
+    """d/dw of the energy, (weights,), and of forces along random directions (probes, blocks, block, 3)."""
+    last = _last(architecture, params)
+    zero = jnp.zeros((*graph.is_atom.shape, 3), graph.is_atom.dtype)
+    unit = jnp.eye(3, dtype=zero.dtype)[None]
+
+    def results(weights):
+        found = derivatives(architecture, replaced(params, weights), constants, graph, zero, unit)
+        return jnp.sum(found.energies), found.forces
+
+    (energy, forces), pull = jax.vjp(results, last)
+    of_energy = pull((jnp.ones_like(energy), jnp.zeros_like(forces)))[0]
+    of_forces = jax.vmap(lambda v: pull((jnp.zeros_like(energy), v))[0])(probes)
+    return ravel_pytree(of_energy)[0], jax.vmap(lambda tree: ravel_pytree(tree)[0])(of_forces)
+
+
+def _information(potential: Potential, structures, weights, seed, progress) -> np.ndarray:
+    """H, (weights, weights) float64."""
+    frames = dataset.prepare(potential, structures)
+    kinds = max(len(np.unique(frame.species)) for frame in frames)
+    arrangement = potential.architecture.descriptor.arrangement(kinds)
+    shapes = dataset.batch_shapes(frames, 1, arrangement=arrangement)
+    params, constants = (
+        jax.tree.map(lambda a: np.asarray(a, DTYPE), tree) for tree in (potential.params, device_constants(potential))
+    )
+    rng, total = np.random.default_rng(seed), 0.0
+    for frame in progress(frames) if progress else frames:
+        batch = dataset.make_batch([frame], potential.reference_energies, shapes, 1, DTYPE)
+        probes = rng.normal(size=(PROBES, *batch.graph.is_atom.shape, 3)).astype(DTYPE)
+        energy, forces = _rows(potential.architecture, params, constants, batch.graph, probes)
+        n = len(frame.species)
+        energy, forces = np.asarray(energy, np.float64) / n, np.asarray(forces, np.float64) / np.sqrt(3 * n * PROBES)
+        total = total + weights[0] * np.outer(energy, energy) + weights[1] * forces.T @ forces
+    return np.asarray(total)
+
+
+def _draw(potential: Potential, information, ridge: float, members: int, seed: int):
+    """Members of the last layer, w + C^(1/2) z."""
+    weights, unravel = ravel_pytree(_last(potential.architecture, potential.params))
+    values, vectors = np.linalg.eigh(information)
+    values = np.maximum(values, 0) + ridge * values.mean()
+    z = np.random.default_rng((seed, 1)).normal(size=(members, len(values)))
+    deviations = (z / np.sqrt(values)) @ vectors.T
+    deviations *= np.linalg.norm(weights) / np.linalg.norm(deviations, axis=1).mean() * SMALL
+    drawn = jax.vmap(unravel)((np.asarray(weights) + deviations).astype(DTYPE))
+    return jax.tree.map(np.asarray, drawn)
+
+
+SMALL = 1e-2
+"""Of the weights' norm: the members' distance.  Any would do, all is linear; rounding spoils very small ones."""

@@ -1,0 +1,75 @@
+"""Which frames to label next: uncertain ones that are not alike.
+
+Frame after frame, the one is taken that has the largest
+
+    worst uncertainty of a force * distance to the nearest frame already taken,
+
+distances being those of the mean descriptors per element, each feature in units of its spread over all frames.  A copy of
+a frame that was taken has distance 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from latte_ase.calculator import LatteCalculator
+
+
+class Selected(NamedTuple):
+    """A frame chosen by `select`.
+
+    Attributes:
+        index: in the sequence of frames.
+        uncertainty: of its least certain force, in eV/Angstrom.
+    """
+
+    index: int
+    uncertainty: float
+
+
+def select(model: Any, frames: Sequence[Atoms], count: int, *, progress: Callable | None = None) -> list[Selected]:
+    """The most informative frames, first the most uncertain one.
+
+    Args:
+        model: a `LatteCalculator`, or what `latte_ase.load_model` takes, with a committee.
+        frames: structures of any sizes; labels are not read.
+        count: how many to choose; fewer come where all others are copies of these.
+        progress: wraps the iteration over frames, for example `rich.progress.track`.
+
+    Raises:
+        ValueError: no frames, `count` below 1, or the model has no committee.
+    """
+    if count < 1 or len(frames) == 0:
+        raise ValueError(f"{count} of {len(frames)} frames are to be chosen; one of one is the least.")
+    calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)
+    worst, where = [], []
+    for atoms in progress(frames) if progress else frames:
+        worst.append(calc.get_uncertainty(atoms).worst)
+        where.append(_mean_descriptor(calc, atoms))
+    scores, places = np.array(worst), np.array(where)
+    spread = places.std(axis=0)
+    places = places / np.where(spread > 1e-9 * np.abs(places).max(initial=1.0), spread, np.inf)
+    chosen = [int(scores.argmax())]
+    nearest = np.linalg.norm(places - places[chosen[0]], axis=1)
+    while len(chosen) < count:
+        gain = scores * nearest
+        best = int(gain.argmax())
+        if not gain[best] > 0:
+            break
+        chosen.append(best)
+        nearest = np.minimum(nearest, np.linalg.norm(places - places[best], axis=1))
+    return [Selected(k, float(scores[k])) for k in chosen]
+
+
+def _mean_descriptor(calc: LatteCalculator, atoms: Atoms) -> np.ndarray:
+    """Mean of the features of each element, and its share of the atoms, one after the other."""
+    features, species = calc.get_descriptors(atoms), calc.potential.species(atoms.numbers)
+    parts = []
+    for s in range(len(calc.potential.elements)):
+        mine = species == s
+        parts += [features[mine].mean(axis=0) if mine.any() else np.zeros(features.shape[1]), [mine.mean()]]
+    return np.concatenate(parts)

@@ -1,0 +1,81 @@
+"""Labels in wrong units are refused by name, right ones pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import units
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.md.verlet import VelocityVerlet
+
+from latte_ase.training.plausibility import refuse_implausible_labels
+
+
+def trajectory(energy=1.0, forces=1.0, *, shift=0.0, interval=4):
+    """Copper at 600 K with EMT's labels, in other units."""
+    atoms = bulk("Cu", cubic=True) * (2, 1, 1)
+    atoms.calc = EMT()
+    rng = np.random.default_rng(0)
+    atoms.set_momenta(rng.normal(size=(len(atoms), 3)) * np.sqrt(units.kB * 600 * atoms.get_masses()[:, None]))
+    frames = []
+
+    def keep():
+        frame = atoms.copy()
+        labels = {"energy": energy * atoms.get_potential_energy() + shift, "forces": forces * atoms.get_forces()}
+        frame.calc = SinglePointCalculator(frame, **labels)
+        frames.append(frame)
+
+    dynamics = VelocityVerlet(atoms, 4 * units.fs)
+    dynamics.attach(keep, interval=interval)
+    dynamics.run(40)
+    return frames
+
+
+@pytest.mark.parametrize("interval", [1, 2, 4])
+def test_eV_and_angstrom_pass_whatever_the_zero_of_energy(interval):
+    refuse_implausible_labels(trajectory(shift=-1e5, interval=interval))
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces", "guess"),
+    [
+        (1 / units.Hartree, 1.0, "energies are in Hartree"),
+        (1.0, units.Bohr / units.Hartree, "forces are in Hartree/Bohr"),
+        (units.mol / units.kcal, 1.0, "energies are in kcal/mol"),
+        (1.0, units.mol / units.kcal, "forces are in kcal/mol/Angstrom"),
+        (1 / 8, 1.0, "energies are per atom"),
+        (1.0, -1.0, "the opposite sign"),
+    ],
+)
+def test_other_units_are_named(energy, forces, guess):
+    with pytest.raises(ValueError, match=f"do not belong together.*It looks as if .*{guess}"):
+        refuse_implausible_labels(trajectory(energy, forces))
+
+
+def test_consistent_units_of_another_kind_pass():
+    """Both sides in kcal/mol: no rule between the two can tell."""
+    refuse_implausible_labels(trajectory(units.mol / units.kcal, units.mol / units.kcal))
+
+
+def test_labels_that_say_nothing_are_refused():
+    with pytest.raises(ValueError, match=r"All 11 energies of mine\.xyz are 3 eV, though the atoms move"):
+        refuse_implausible_labels(trajectory(0.0, shift=3.0), "mine.xyz")
+    with pytest.raises(ValueError, match="All forces of the training set are 0, though the atoms move"):
+        refuse_implausible_labels(trajectory(forces=0.0))
+
+
+def test_a_scan_of_volumes_has_no_forces():
+    frames = []
+    for length in (3.5, 3.6, 3.7):
+        atoms = bulk("Cu", cubic=True, a=length)
+        atoms.calc = SinglePointCalculator(atoms, energy=length, forces=np.zeros((4, 3)))
+        frames.append(atoms)
+    refuse_implausible_labels(frames)
+
+
+def test_frames_that_are_not_alike_are_let_through():
+    frames = trajectory(1.0, 20.0)[::5]
+    frames[1].cell *= 1.1
+    refuse_implausible_labels(frames)

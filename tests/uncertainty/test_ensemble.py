@@ -1,0 +1,34 @@
+"""Ensembles of trainings with different seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from latte_ase import LatteCalculator
+from latte_ase.uncertainty import assess, ensemble
+
+
+def test_its_spread_is_that_of_the_models(trained, base, copper):
+    others = [base, trained(1), trained(2)]
+    together = ensemble(others, held_out=copper(40, seed=2))
+    atoms = copper(1, seed=7)[0]
+    forces = [LatteCalculator(p).engine.evaluate(atoms).forces for p in others]
+    found = LatteCalculator(together).get_uncertainty(atoms)
+    factor = together.committee.forces_factor
+    np.testing.assert_allclose(found.forces, factor * np.std(forces, axis=0, ddof=1), rtol=1e-4, atol=1e-7)
+    assert assess(together, copper(40, seed=2)).metrics["forces_within_1"] == pytest.approx(0.6827, abs=0.01)
+
+
+def test_models_that_do_not_belong_together_are_refused(base, trained, copper, tiny_potential):
+    held = copper(2, seed=2)
+    with pytest.raises(ValueError, match="1 model was given"):
+        ensemble([base], held_out=held)
+    with pytest.raises(ValueError, match="Model 2 has another architecture"):
+        ensemble([base, tiny_potential("latte", ("Cu",))], held_out=held)
+    assert not np.array_equal(trained(1).constants["mean"], base.constants["mean"])  # it takes more than one seed's
+    other = replace(base, reference_energies=base.reference_energies + 1)
+    with pytest.raises(ValueError, match=r"Model 3 was trained on other frames.*\[data\] valid"):
+        ensemble([base, base, other], held_out=held)

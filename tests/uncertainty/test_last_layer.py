@@ -1,0 +1,110 @@
+"""Last-layer committees: rows against differences, draws against the covariance, coverage on frames not seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from latte_ase import LatteCalculator, dataset, load_model
+from latte_ase.committee import replaced
+from latte_ase.potential import device_constants
+from latte_ase.uncertainty import assess, last_layer
+from latte_ase.uncertainty.last_layer import _draw, _last, _rows
+
+
+@pytest.mark.parametrize("kind", ["latte", "cace"])
+def test_rows_are_differences_since_energies_are_linear(kind, tiny_potential, water_like):
+    potential = tiny_potential(kind, repulsion=False)
+    architecture, species = potential.architecture, potential.species(water_like.numbers)
+    frame = dataset.prepare(potential, [water_like])[0]
+    arrangement = architecture.descriptor.arrangement(len(np.unique(species)))
+    batch = dataset.make_batch(
+        [frame], potential.reference_energies, dataset.batch_shapes([frame], 1, arrangement=arrangement), 1, np.float32
+    )
+    params, constants = (
+        jax.tree.map(lambda a: np.asarray(a, np.float32), t) for t in (potential.params, device_constants(potential))
+    )
+    probes = np.zeros((1, *batch.graph.is_atom.shape, 3), np.float32)
+    probes[0, 0, 1, 2] = 1.0  # the force on one atom along z
+    of_energy, of_forces = _rows(architecture, params, constants, batch.graph, probes)
+
+    def evaluate(weights):
+        engine = LatteCalculator(replace(potential, params=replaced(potential.params, weights)), dtype="float64").engine
+        return engine.evaluate(water_like)
+
+    flat, unravel = ravel_pytree(_last(architecture, potential.params))
+    start, place = evaluate(unravel(flat)), int(np.flatnonzero(_place(frame, batch) == 1)[0])
+    assert len(flat) == len(of_energy)
+    for k in range(len(flat)):
+        moved = evaluate(unravel(flat + 0.1 * (np.arange(len(flat)) == k)))
+        assert of_energy[k] == pytest.approx((moved.energy - start.energy) / 0.1, rel=1e-3, abs=1e-4)
+        slope = (moved.forces[place, 2] - start.forces[place, 2]) / 0.1
+        assert of_forces[0, k] == pytest.approx(slope, rel=1e-3, abs=1e-4)
+
+
+def _place(frame, batch):
+    """Flat place of each atom: blocks hold one species each, or atoms as they come."""
+    kinds = np.asarray(batch.graph.species)
+    if kinds.ndim == 2:
+        return np.arange(len(frame.species))
+    size = batch.graph.is_atom.shape[1]
+    first = {int(s): b * size for b, s in reversed(list(enumerate(kinds))) if batch.graph.is_atom[b].any()}
+    seen: dict[int, int] = {}
+    places = []
+    for s in frame.species:
+        places.append(first[int(s)] + seen.get(int(s), 0))
+        seen[int(s)] = seen.get(int(s), 0) + 1
+    return np.array(places)
+
+
+def test_members_are_drawn_from_the_inverse(base):
+    weights, _ = ravel_pytree(_last(base.architecture, base.params))
+    a = np.random.default_rng(0).normal(size=(2 * len(weights), len(weights)))
+    information = a.T @ a
+    drawn = _draw(base, information, 1e-3, 20_000, 0)
+    rows = drawn["network"]["Dense_1"]["kernel"].reshape(20_000, -1) - weights
+    covariance = rows.T.astype(float) @ rows
+    expected = np.linalg.inv(information + 1e-3 * np.trace(information) / len(weights) * np.eye(len(weights)))
+    scale = np.trace(expected) / np.trace(covariance)
+    np.testing.assert_allclose(covariance * scale, expected, atol=0.05 * np.abs(expected).max())
+
+
+def test_two_thirds_of_new_errors_are_within_one_sigma(certain, copper):
+    """By construction on the frames of the calibration; on others about."""
+    known = assess(certain, copper(40, seed=2)).metrics
+    assert known["forces_within_1"] == pytest.approx(0.6827, abs=0.01)
+    assert known["energy_within_1"] == pytest.approx(0.6827, abs=0.03)
+    new = assess(certain, copper(40, seed=3)).metrics
+    assert 0.5 < new["forces_within_1"] < 0.85
+    assert new["forces_within_2"] > 0.8
+
+
+def test_what_is_far_from_the_training_set_is_less_certain(certain, copper):
+    calc = LatteCalculator(certain)
+    near, far = (np.median([calc.get_uncertainty(a).worst for a in copper(15, seed=4, rattle=r)]) for r in (0.12, 0.45))
+    assert far > 2 * near
+
+
+def test_the_model_itself_is_unchanged(certain, base, copper, tmp_path):
+    atoms = copper(1, seed=5)[0]
+    again = load_model(certain.save(tmp_path / "model.safetensors"))
+    energies = [LatteCalculator(p).engine.evaluate(atoms).energy for p in (base, certain, again)]
+    assert energies[0] == energies[1] == energies[2]
+
+
+def test_the_same_seed_gives_the_same_committee(base, copper):
+    a, b = (last_layer(base, copper(4, seed=0), held_out=copper(6, seed=2), members=3) for _ in range(2))
+    assert a.committee.forces_factor == b.committee.forces_factor
+    jax.tree.map(np.testing.assert_array_equal, a.committee.members, b.committee.members)
+
+
+def test_what_is_missing_is_named(base, copper):
+    with pytest.raises(ValueError, match="members is 1; two or more"):
+        last_layer(base, copper(2, seed=0), held_out=copper(2, seed=1), members=1)
+    bare = [a.copy() for a in copper(2, seed=0)]
+    with pytest.raises(ValueError, match="the held-out frames"):
+        last_layer(base, copper(2, seed=0), held_out=bare)
