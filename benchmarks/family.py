@@ -2,8 +2,8 @@
 
     python benchmarks/family.py --data DATA --out out/family --budget 180
 
-Every member gets the same processor time on every set: a probe of a few steps says how many epochs that is, and the
-learning rate falls over them.  The models stay in OUT; when all are there, `--costs` measures what a call costs, members
+Every member gets the same processor time on every set: a few steps of all of them, taking turns, say how many epochs that
+is, and the learning rate falls over them.  The models stay in OUT; when all are there, `--costs` measures what a call costs, members
 taking turns.  DATA holds rmd17/NAME_train.extxyz and NAME_test.extxyz, 3bpa/train_300K.extxyz,
 water/train.extxyz and valid.extxyz, monbtaw/train.extxyz; see docs/family.md for their sources.  A run that is in
 OUT/family.jsonl already is not repeated.
@@ -17,6 +17,7 @@ import math
 import os
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,10 +29,13 @@ from ase.io import read, write
 
 import latte_ase
 from latte_ase import load_model
+from latte_ase.dataset import prepare
 from latte_ase.descriptors import DESCRIPTORS
 from latte_ase.engine import Engine
-from latte_ase.potential import Architecture, init_params
+from latte_ase.potential import Architecture, device_constants, init_params
 from latte_ase.training import load_config
+from latte_ase.training.loop import Batches, initial_potential, with_constants
+from latte_ase.training.step import State, make_step, optimiser
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 SMALL = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
@@ -79,6 +83,9 @@ TEST = 200
 """Frames of a test set, evenly spaced: enough to tell members apart."""
 WATER = 100
 """Frames of water to train on: with 192 atoms each, as many forces as 950 frames of aspirin."""
+BATCH = 5
+STEPS = 4
+"""Training steps that are timed at once."""
 TURNS = 9
 ATOMS = 1000
 """Atoms of the structure on which a call is timed."""
@@ -119,7 +126,7 @@ def config(name: str, member: dict, folder: Path, energies: dict, epochs: int) -
             "valid": str(folder / "valid.extxyz"),
             "reference_energies": energies,
         },
-        "training": {"epochs": epochs, "batch_size": 5, "rate": 3e-3, "energy_weight": 10.0, "seed": 0},
+        "training": {"epochs": epochs, "batch_size": BATCH, "rate": 3e-3, "energy_weight": 10.0, "seed": 0},
     }
 
 
@@ -141,23 +148,44 @@ def parameters(member: dict, elements: tuple[str, ...]) -> int:
     return sum(math.prod(s.shape) for s in jax.tree.leaves(shapes))
 
 
-def run(name: str, member: dict, frames, budget: float, out: Path) -> dict:
-    """Train for `budget` seconds of one core, measure on the test frames; the model is written to `out`."""
+def epoch_seconds(members: dict[str, dict], frames) -> dict[str, float]:
+    """Processor time of an epoch of each member: the shortest of some rounds of a few steps, taking turns.
+
+    On a busy machine a training by itself would tell more of the others on it than of the member.
+    """
+    train, _, _, energies = frames
+    order = np.random.default_rng(0).permutation(len(train))[: STEPS * BATCH]
+    calls, times = {}, {name: [] for name in members}
+    for name, member in members.items():
+        settings = load_config(config(name, member, Path(), energies, 100))
+        potential = initial_potential(settings, train)
+        prepared = prepare(potential, [train[k] for k in order])
+        potential = with_constants(potential, prepared)
+        cast = jax.tree.map(lambda a: np.asarray(a, np.float32), (potential.params, device_constants(potential)))
+        transformation = optimiser(settings.training, 1000)
+        step = make_step(potential.architecture, transformation, settings.training)
+        state = State(cast[0], cast[0], transformation.init(cast[0]), np.zeros((), np.int32))
+
+        calls[name] = partial(_steps, step, state, cast[1], list(Batches(potential, prepared, BATCH)()))
+        calls[name]()  # compiles
+    for _ in range(TURNS):
+        for name, call in calls.items():
+            start = time.process_time()
+            call()
+            times[name].append(time.process_time() - start)
+    return {name: min(found) / (STEPS * BATCH) * len(train) for name, found in times.items()}
+
+
+def _steps(step, state, constants, batches) -> None:
+    for batch in batches:
+        jax.block_until_ready(step(state, constants, batch))
+
+
+def run(name: str, member: dict, frames, epochs: int, out: Path) -> dict:
+    """Train for so many epochs, measure on the test frames; the model is written to `out`."""
     train, valid, test, energies = frames
-    if name.endswith(", equal"):
-        member = sized(member, tuple(sorted({s for a in train for s in a.symbols}, key=atomic_numbers.__getitem__)))
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write(folder / "train.extxyz", train[:100])
-        write(folder / "valid.extxyz", valid[:5])
-        probe = []
-        latte_ase.train(
-            config(name, member, folder, energies, 3),
-            out=folder / "probe",
-            report=lambda row, n: probe.append(time.process_time()),
-        )
-        per_epoch = (probe[2] - probe[1]) / 100 * len(train)
-        epochs = max(2, round(budget / per_epoch))
         write(folder / "train.extxyz", train)
         write(folder / "valid.extxyz", valid)
         start = time.process_time()
@@ -235,14 +263,22 @@ def main(options):
     done = {(r["set"], r["member"]) for r in map(json.loads, path.read_text().splitlines())} if path.exists() else set()
     for name in options.sets.split(","):
         frames = frames_of(name, options.data)
-        for member in options.members.split(";"):
-            if (name, member) in done:
-                continue
+        elements = tuple(sorted({s for a in frames[0] for s in a.symbols}, key=atomic_numbers.__getitem__))
+        wanted = [member for member in options.members.split(";") if (name, member) not in done]
+        settings = {
+            member: sized(MEMBERS[member], elements) if member.endswith(", equal") else MEMBERS[member]
+            for member in wanted
+            if member != PEER
+        }
+        seconds = epoch_seconds(settings, frames)
+        print(name, "seconds of an epoch", seconds, flush=True)
+        for member in wanted:
             row = {"set": name, "member": member, "budget": options.budget, "machine": machine.describe()}
             if member == PEER:
                 row |= run_peer(options.apax, frames, options.budget)
             else:
-                row |= run(member, MEMBERS[member], frames, options.budget, file_of(options.out, name, member))
+                epochs = max(2, round(options.budget / seconds[member]))
+                row |= run(member, settings[member], frames, epochs, file_of(options.out, name, member))
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(name, member, {k: row[k] for k in ("epochs", "parameters", "forces_mae", "forces_rmse")})
