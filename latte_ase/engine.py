@@ -341,15 +341,11 @@ class Engine:
                 "uncertain it is. Give it one: latte_ase.uncertainty.last_layer(model, frames, held_out=...), or "
                 "`latte-ase uncertainty`."
             )
-        trained, energies, forces = self._params, [], []
-        try:
-            for member in range(len(committee)):
-                self._params = self._member(member)
-                placed, (site, of_atoms, _) = self._run_derivatives(atoms)
-                energies.append(placed.total(site))
-                forces.append(placed.gather(of_atoms))
-        finally:
-            self._params = trained
+        energies, forces = [], []
+        for member in range(len(committee)):
+            placed, (site, of_atoms, _) = self._run_derivatives(atoms, self._member(member))
+            energies.append(placed.total(site))
+            forces.append(placed.gather(of_atoms))
         return np.stack(energies), np.stack(forces)
 
     def _member(self, member: int):
@@ -416,13 +412,13 @@ class Engine:
         return self.domain.excursions(placed.suspects, displacements, deformation)
 
     @_exclusive
-    def _run_derivatives(self, atoms):
-        """The list; energies, forces and virial in graph order."""
+    def _run_derivatives(self, atoms, params=None):
+        """The list; energies, forces and virial in graph order, with these parameters instead of the potential's."""
         placed, *motion = self._place(atoms)
         if len(placed.parts) == 1:
-            return placed, self._call(_derivatives, placed, *motion)
+            return placed, self._call(_derivatives, placed, *motion, params=params)
         with self._counting(), self._explained(placed):
-            energies, gradients, virials = zip(*self._in_parts(_parts, placed, *motion), strict=True)
+            energies, gradients, virials = zip(*self._in_parts(_parts, placed, *motion, params=params), strict=True)
             with self._precision():
                 forces = _forces(gradients, [part.start for part in placed.parts], placed.reverse)
             forces, virials = self._fetch((forces, virials))
@@ -437,14 +433,14 @@ class Engine:
         with self._counting(), self._explained(placed):
             return placed, placed.joined(self._in_parts(function, placed, *motion))
 
-    def _call(self, function, placed, displacements, deformation, *per_atom):
+    def _call(self, function, placed, displacements, deformation, *per_atom, params=None):
         u, *more = (placed.spread(a, self.dtype) for a in (displacements, *per_atom))
         cpu = self.device.platform == "cpu"
         # only loops over all blocks can be differentiated in reverse; a GPU takes all at once anyway
         blocks = {"used": placed.used} if cpu and function is not _hessian_products else {}
         with self._counting(), self._precision(), self._explained(placed):
             result = function(
-                self.potential.architecture, 1 if cpu else placed.shape.blocks, self._params, self._constants,
+                self.potential.architecture, 1 if cpu else placed.shape.blocks, params or self._params, self._constants,
                 placed.graph, u, deformation.astype(self.dtype)[None], *more, **blocks,
             )  # fmt: skip
             return self._fetch(result)
@@ -457,14 +453,14 @@ class Engine:
         """To numpy; on a CPU nothing is copied, and `jax.device_get` would take 25 microseconds for each."""
         return jax.tree.map(np.asarray, arrays) if self.device.platform == "cpu" else jax.device_get(arrays)
 
-    def _in_parts(self, function, placed, displacements, deformation) -> list:
+    def _in_parts(self, function, placed, displacements, deformation, params=None) -> list:
         """Results of the parts of the list, each computed by a thread of its own."""
         u, f = placed.spread(displacements, self.dtype), deformation.astype(self.dtype)[None]
 
         def one(part):
             with self._precision():  # settings of JAX belong to a thread
                 result = function(
-                    self.potential.architecture, 1, self._params, self._constants,
+                    self.potential.architecture, 1, params or self._params, self._constants,
                     part.graph, u, f, own=part.of(u), used=part.used,
                 )  # fmt: skip
                 return jax.block_until_ready(result)
