@@ -120,11 +120,10 @@ class LatteCalculator(Calculator):
                 "(atoms.set_cell or atoms.center(vacuum=...))."
             )
         wanted = set(properties)
+        self._watch(atoms)
         if self.chunk is not None and len(atoms) > self.chunk:
-            self._watch(chunks.excursions(self.engine, atoms, self.chunk))
             self._keep(chunks.evaluate(self.engine, atoms, self.chunk), volume)
             return
-        self._watch(self.engine.excursions(atoms))
         if "stresses" in wanted:
             self.results["stresses"] = full_3x3_to_voigt_6_stress(self.engine.atomic_virials(atoms)) / volume
         if wanted <= {"stresses"}:
@@ -144,8 +143,12 @@ class LatteCalculator(Calculator):
         if volume > 0:
             self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
 
-    def _watch(self, excursions):
+    def _watch(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or raise."""
+        if self.chunk is not None and len(atoms) > self.chunk:
+            excursions = chunks.excursions(self.engine, atoms, self.chunk)
+        else:
+            excursions = self.engine.excursions(atoms)
         new = [e for e in excursions if self.strict or e.elements not in self._warned]
         if not new:
             return

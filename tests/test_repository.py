@@ -49,6 +49,8 @@ def test_there_are_tutorials():
         "02_water",
         "03_finetune",
         "04_surfaces_and_vibrations",
+        "05_train",
+        "06_uncertainty",
         "07_your_own_descriptor",
         "08_latte_in_plain_jax",
     ]
