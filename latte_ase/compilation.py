@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
+from threading import Lock
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ import jax
 FASTEST: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
 """XLA's older way to write loops: for these functions a tenth faster, and compiled in two thirds of the time.
 XLA will drop it one day (github.com/openxla/xla/pull/48001), and then `options` is empty."""
+
+_making = Lock()
 
 
 @cache
@@ -44,6 +47,8 @@ def jit(function: Callable, *, static_argnums: int | tuple[int, ...] = ()) -> Ca
 
     @wraps(function)
     def call(*arguments, **keywords):
-        return compiled()(*arguments, **keywords)
+        with _making:  # two threads that come first would each make, and compile, one of their own
+            made = compiled()
+        return made(*arguments, **keywords)
 
     return call

@@ -377,7 +377,7 @@ def _committee(tree: dict[str, Any]) -> Committee | None:
     if "committee" not in tree:
         return None
     energy_factor, forces_factor = (float(x) for x in tree["committee"]["factors"])
-    return Committee(tree["committee"]["members"], energy_factor, forces_factor)
+    return Committee(tree["committee"].get("members", {}), energy_factor, forces_factor)
 
 
 def _shapes(architecture: Architecture, size: int) -> dict[str, tuple[int, ...]]:

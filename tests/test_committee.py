@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
+from safetensors import safe_open
+from safetensors.numpy import save as to_bytes
 
 from latte_ase import LatteCalculator, finetune, load_model
 from latte_ase.committee import Committee
-from latte_ase.model_io import ModelFileError
+from latte_ase.model_io import ModelFileError, digest
 
 
 def with_committee(potential, members=3):
@@ -97,6 +99,16 @@ def test_a_file_with_an_impossible_committee_is_refused(tiny_potential, tmp_path
     unknown = Committee({"nothing": np.zeros((2, 1))})
     path = replace(potential, committee=unknown).save(tmp_path / "name.safetensors")
     with pytest.raises(ModelFileError, match="committee/members/nothing"):
+        load_model(path)
+
+
+def test_a_file_with_factors_and_no_members_is_refused(tiny_potential, tmp_path):
+    path = with_committee(tiny_potential("latte", ("Al", "Cu"))).save(tmp_path / "model.safetensors")
+    with safe_open(path, framework="numpy") as file:
+        text = file.metadata()["latte_ase"]
+        arrays = {name: file.get_tensor(name) for name in file.keys() if "members" not in name}  # noqa: SIM118
+    path.write_bytes(to_bytes(arrays, {"latte_ase": text, "sha256": digest(arrays, text)}))
+    with pytest.raises(ModelFileError, match=r"arrays for \[\] members"):
         load_model(path)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,15 @@ def test_other_failures_are_not_hidden(monkeypatch):
         compilation.options()
 
 
-def test_making_a_function_does_not_start_jax():
-    code = "import latte_ase; from jax._src import xla_bridge; assert not xla_bridge._backends"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_making_functions_does_not_start_jax():
+    code = "import latte_ase.training.loop, latte_ase.simulate; from jax._src import xla_bridge; print(xla_bridge._backends)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "{}"
+
+
+def test_threads_that_come_first_share_one_function():
+    traced = []
+    counted = compilation.jit(lambda x: traced.append(1) or x + 1)
+    with ThreadPoolExecutor(4) as pool:
+        assert [float(y) for y in pool.map(counted, [1.0, 2.0, 3.0, 4.0])] == [2.0, 3.0, 4.0, 5.0]
+    assert len(traced) == 1

@@ -34,6 +34,8 @@ RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Tried one after the other; the likeliest on the held-out frames is kept."""
 PROBES = 4
 """Random directions per frame."""
+SMALL = 1e-2
+"""Of the weights' norm: the members' distance.  Any would do, all is linear; rounding spoils very small ones."""
 DTYPE = np.float32
 
 
@@ -133,7 +135,3 @@ def _draw(potential: Potential, information, ridge: float, members: int, seed: i
     deviations *= np.linalg.norm(weights) / np.linalg.norm(deviations, axis=1).mean() * SMALL
     drawn = jax.vmap(unravel)((np.asarray(weights) + deviations).astype(DTYPE))
     return jax.tree.map(np.asarray, drawn)
-
-
-SMALL = 1e-2
-"""Of the weights' norm: the members' distance.  Any would do, all is linear; rounding spoils very small ones."""
