@@ -132,6 +132,7 @@ def training(model, atoms, *, budget: float) -> dict:
     from latte_ase.dataset import batch_shapes, make_batch, prepare
     from latte_ase.potential import device_constants
     from latte_ase.training.config import TrainingConfig
+    from latte_ase.training.parametrisation import everything
     from latte_ase.training.step import State, make_step, optimiser
 
     labelled = atoms.copy()
@@ -145,7 +146,7 @@ def training(model, atoms, *, budget: float) -> dict:
     )
     config = TrainingConfig()
     transformation = optimiser(config, 1000)
-    step = make_step(model.architecture, transformation, config)
+    step = make_step(model.architecture, transformation, config, parametrisation=everything(model))
     state = State(params, params, transformation.init(params), np.zeros((), np.int32))
     placed = jax.device_put((state, constants, batch))
 

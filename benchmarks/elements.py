@@ -22,6 +22,7 @@ from latte_ase import predict
 from latte_ase.dataset import prepare
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import Batches, initial_potential
+from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import State, make_step, optimiser
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
@@ -43,7 +44,9 @@ def calls(frames, settings) -> dict:
     batches = Batches(potential, prepare(potential, frames), settings.training.batch_size)
     made = list(batches())
     transformation = optimiser(settings.training, 1000)
-    step = make_step(potential.architecture, transformation, settings.training)
+    step = make_step(
+            potential.architecture, transformation, settings.training, parametrisation=everything(potential)
+        )
     params = jax.tree.map(lambda a: np.asarray(a, np.float32), potential.params)
     constants = {name: np.asarray(potential.constants[name], np.float32) for name in ("mean", "deviation", "scale")}
     start = State(params, params, transformation.init(params), np.zeros((), np.int32))

@@ -35,6 +35,7 @@ from latte_ase.engine import Engine
 from latte_ase.potential import Architecture, device_constants, init_params
 from latte_ase.training import load_config
 from latte_ase.training.loop import Batches, initial_potential, with_constants
+from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import State, make_step, optimiser
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
@@ -163,7 +164,9 @@ def epoch_seconds(members: dict[str, dict], frames) -> dict[str, float]:
         potential = with_constants(potential, prepared)
         cast = jax.tree.map(lambda a: np.asarray(a, np.float32), (potential.params, device_constants(potential)))
         transformation = optimiser(settings.training, 1000)
-        step = make_step(potential.architecture, transformation, settings.training)
+        step = make_step(
+            potential.architecture, transformation, settings.training, parametrisation=everything(potential)
+        )
         state = State(cast[0], cast[0], transformation.init(cast[0]), np.zeros((), np.int32))
 
         calls[name] = partial(_steps, step, state, cast[1], list(Batches(potential, prepared, BATCH)()))

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from latte_ase.prediction import predict
     from latte_ase.pretrained import list_models, load_model
     from latte_ase.startup import use_compilation_cache
-    from latte_ase.training.finetune import finetune
+    from latte_ase.finetuning import finetune
     from latte_ase.training.loop import train
 
 _WHERE = {
     "LatteCalculator": "latte_ase.calculator",
     "Potential": "latte_ase.potential",
     "evaluate": "latte_ase.evaluation",
-    "finetune": "latte_ase.training.finetune",
+    "finetune": "latte_ase.finetuning",
     "list_models": "latte_ase.pretrained",
     "load_model": "latte_ase.pretrained",
     "predict": "latte_ase.prediction",

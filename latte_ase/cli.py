@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -120,17 +120,18 @@ def finetune(
     file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
     out: Annotated[Path, typer.Option(help="folder to write")],
     valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
-    strategy: Annotated[str, typer.Option(help="full, network or last-layer")] = "full",
+    strategy: Annotated[str, typer.Option(help="full, network, last-layer or lora")] = "full",
+    replayed: Annotated[Path | None, typer.Option(help="structures of the model's own data, against forgetting")] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over FILE; default: about 2500 steps")] = None,
 ):
-    """Adapt a model to new labels."""
-    from latte_ase import plots
-    from latte_ase.training import finetune as run
+    """Adapt a model to new labels; elements that it does not know are added."""
+    from latte_ase.finetuning import finetune as run
 
-    result = run(model, file, out=out, valid=valid, strategy=strategy, epochs=epochs)
+    length: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    result = run(model, file, out=out, valid=valid, strategy=strategy, replayed=replayed, **length)
     print(result.table)
     try:
-        plots.parity(result.held_out, out / "parity.png")
+        result.plot(out / "finetuning.png")
     except ImportError as error:
         print(error)
     print(f"model: {result.path}")

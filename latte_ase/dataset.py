@@ -26,7 +26,7 @@ class Frame:
 
     Attributes:
         species: (atoms,) index into the model's elements.
-        pairs: within the cutoff.
+        pairs: within the cutoff, or a little more.
         energy: eV, or None.
         forces: (atoms, 3) eV/Angstrom, or None.
         stress: (3, 3) eV/Angstrom^3, or None.
@@ -115,19 +115,19 @@ def require_labels(frames: Sequence[Atoms], names: Iterable[str], origin="the tr
     return counts
 
 
-def prepare(potential: Potential, frames: Sequence[Atoms]) -> list[Frame]:
-    """Species, pairs and labels of every structure."""
-    return [_prepare_one(potential, atoms) for atoms in frames]
+def prepare(potential: Potential, frames: Sequence[Atoms], *, skin: float = 0.0) -> list[Frame]:
+    """Species, labels, and pairs within the cutoff and `skin` (Angstrom), of every structure."""
+    return [_prepare_one(potential, atoms, skin) for atoms in frames]
 
 
-def _prepare_one(potential, atoms) -> Frame:
+def _prepare_one(potential, atoms, skin) -> Frame:
     energy, forces, stress = (label(atoms, name) for name in ("energy", "forces", "stress"))
     if stress is not None:
         stress = np.asarray(stress, float)
         stress = stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if stress.shape == (6,) else stress.reshape(3, 3)
     return Frame(
         potential.species(atoms.numbers),
-        neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff),
+        neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff + skin),
         None if energy is None else float(energy),
         None if forces is None else np.asarray(forces, float),
         stress,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ class Evaluation:
     """Labels beside predictions.
 
     Attributes:
-        energy: (frames, 2) label and prediction in eV/atom.
-        forces: (atoms, 3, 2) label and prediction in eV/Angstrom, all frames in a row.
+        energy: (frames, 2) label and prediction in eV/atom; (0, 2) where they were not compared.
+        forces: (atoms, 3, 2) label and prediction in eV/Angstrom, all frames in a row; or (0, 3, 2).
         numbers: (atoms,) atomic numbers of those atoms.
     """
 
@@ -65,13 +65,20 @@ def _rmse(x):
 
 
 def evaluate(
-    model: Any, frames: Any, *, device=None, dtype: str | None = None, progress: Callable | None = None
+    model: Any,
+    frames: Any,
+    *,
+    labels: Sequence[str] = ("energy", "forces"),
+    device=None,
+    dtype: str | None = None,
+    progress: Callable | None = None,
 ) -> Evaluation:
     """Compare a model with labels.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
-        frames: file or iterable of ase.Atoms with energies and forces in their calculators.
+        frames: file or iterable of ase.Atoms with labels in their calculators.
+        labels: "energy", "forces" or both: what to compare.
         device, dtype: as for `latte_ase.predict`.
         progress: wraps the iteration over frames, for example `rich.progress.track`.
 
@@ -79,16 +86,22 @@ def evaluate(
         `Evaluation`.
 
     Raises:
-        ValueError: a frame without energy or forces.
+        ValueError: a frame without one of the labels.
     """
     structures = dataset.read_frames(frames)
-    dataset.require_labels(structures, ("energy", "forces"), str(frames) if isinstance(frames, str) else "the set")
+    dataset.require_labels(structures, labels, str(frames) if isinstance(frames, str) else "the set")
     energies: list[Any] = []
     forces: list[Any] = []
     results = predict(model, structures, device=device, dtype=dtype, progress=progress)
+    numbers: list[Any] = []
     for atoms, result in zip(structures, results, strict=True):
-        energies.append((dataset.label(atoms, "energy") / len(atoms), result.energy / len(atoms)))
-        forces.append(np.stack([dataset.label(atoms, "forces"), np.asarray(result.forces)], axis=-1))
+        if "energy" in labels:
+            energies.append((dataset.label(atoms, "energy") / len(atoms), result.energy / len(atoms)))
+        if "forces" in labels:
+            forces.append(np.stack([dataset.label(atoms, "forces"), np.asarray(result.forces)], axis=-1))
+            numbers.append(atoms.numbers)
     return Evaluation(
-        np.array(energies), np.concatenate(forces), np.concatenate([atoms.numbers for atoms in structures])
+        np.reshape(energies, (-1, 2)),
+        np.concatenate([np.zeros((0, 3, 2)), *forces]),
+        np.concatenate([np.zeros(0, int), *numbers]),
     )

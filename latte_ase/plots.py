@@ -1,11 +1,16 @@
-"""Pictures: parity of an evaluation, history of a training.  Needs the extra `plots`."""
+"""Pictures: parity of an evaluation, history of a training, both of a fine-tuning.  Needs the extra `plots`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from latte_ase.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from latte_ase.finetuning import FineTuned
 
 
 def _pyplot() -> Any:
@@ -59,6 +64,34 @@ def history(rows: list[dict[str, float]], path=None):
             axis.semilogy(epochs, [row[f"{part}_{name}_rmse"] for row in rows], label=part, color=colour)
         axis.set(xlabel="epoch", ylabel=f"{name} RMSE ({unit})")
         axis.legend(frameon=False)
+    return _finish(figure, path)
+
+
+def finetuning(result: FineTuned, path=None):
+    """Errors against the epoch, and forces of held-out frames before and after against their labels.
+
+    Args:
+        result: of `latte_ase.finetune`.
+        path: where to save the picture; None does not.
+
+    Returns:
+        The matplotlib figure.
+    """
+    figure, (left, right) = _pyplot().subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    epochs = [row["epoch"] for row in result.history]
+    for part, colour in (("train", "#999999"), ("valid", "#D55E00")):
+        left.semilogy(epochs, [row[f"{part}_forces_rmse"] for row in result.history], label=part, color=colour)
+    left.set(xlabel="epoch", ylabel="forces RMSE (meV/Å)")
+    left.legend(frameon=False)
+    shown = [stage for stage in result.evaluations if stage != "E0 re-fitted"]  # it moves energies alone
+    for stage, colour in zip(shown, ("#999999", "#0072B2")[-len(shown) :], strict=True):
+        forces = result.evaluations[stage].forces.reshape(-1, 2)
+        label = f"{stage}: MAE {result.errors[stage]['forces_mae']:.3g} meV/Å"
+        right.plot(*forces.T, ".", ms=2, alpha=0.4, color=colour, label=label, rasterized=True)
+    limits = [f(result.evaluations["fine-tuned"].forces[..., 0], initial=0) for f in (np.min, np.max)]
+    right.plot(limits, limits, color="0.2", lw=0.8, zorder=0)
+    right.set(xlabel="forces, label (eV/Å)", ylabel="forces, model (eV/Å)")
+    right.legend(frameon=False, markerscale=4)
     return _finish(figure, path)
 
 

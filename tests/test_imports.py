@@ -46,11 +46,14 @@ ORDER = """
     uncertainty
     plots
     training.config training.progress training.checkpoint training.plausibility
-    training.loss
+    training.loss training.parametrisation
+    training.consistency
     training.step
     training.loop
-    training.finetune
     training
+    finetuning.reference_energies finetuning.elements finetuning.replay finetuning.strategies finetuning.result
+    finetuning.finetune
+    finetuning
     testing.report testing.tolerances testing.samples testing.find
     testing.subject
     testing.derivatives testing.invariances testing.smoothness testing.contract

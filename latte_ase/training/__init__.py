@@ -1,7 +1,6 @@
-"""Training: configuration, loss, step, loop, checkpoints, fine-tuning."""
+"""Training: configuration, loss, step, loop, checkpoints."""
 
-from latte_ase.training.config import Config, load_config
-from latte_ase.training.finetune import finetune
+from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.loop import train
 
-__all__ = ["Config", "finetune", "load_config", "train"]
+__all__ = ["Config", "TrainingConfig", "load_config", "train"]

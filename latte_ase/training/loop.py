@@ -25,14 +25,20 @@ from latte_ase.potential import Architecture, Potential, device_constants, featu
 from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint
 from latte_ase.training.config import Config, TrainingConfig, load_config
-from latte_ase.training.loss import Errors, errors, loss
+from latte_ase.training.loss import Errors, errors, loss, predict
+from latte_ase.training.parametrisation import Parametrisation, everything
 from latte_ase.training.step import State, make_step, optimiser
 
 DTYPE = np.float32
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 
+
+def _errors_of(architecture, params, constants, batch, delta):
+    return errors(predict(architecture, params, constants, batch), batch, delta)
+
+
 # compiled once per architecture and shape, whatever the number of trainings
-_errors = jit(errors, static_argnums=0)
+_errors = jit(_errors_of, static_argnums=0)
 _features = jit(derivatives.features, static_argnums=0)
 
 
@@ -88,8 +94,9 @@ class Batches:
         arrangement = potential.architecture.descriptor.arrangement(kinds)
         self.shapes = dataset.batch_shapes(frames, self.size, arrangement=arrangement)
 
-    def __len__(self):
-        return -(-len(self.frames) // self.size)
+    def steps(self, order) -> int:
+        """How many batches so many frames make."""
+        return -(-len(order) // self.size)
 
     def __call__(self, order=None) -> Iterator[dataset.Batch]:
         """Batches in this order of the frames; default as they are."""
@@ -222,7 +229,8 @@ def fit(
     train_frames: Sequence[Frame],
     valid_frames: Sequence[Frame],
     *,
-    trainable=None,
+    parametrise: Callable[[Potential], Parametrisation] = everything,
+    order: Callable[[int], np.ndarray] | None = None,
     folder: Path | None = None,
     resume: bool = False,
     patience: int | None = None,
@@ -233,8 +241,10 @@ def fit(
     Args:
         potential: start; its constants and E0 are kept.
         training: rates, weights, epochs.
-        train_frames, valid_frames: prepared frames.
-        trainable: pytree of bool like the parameters, or None for all.
+        train_frames, valid_frames: prepared frames; the former with pairs up to the cutoff and `training.skin`.
+        parametrise: what is trained, see `parametrisation`.
+        order: indices of the training frames in an epoch, a function of its number, always as many; None takes all of
+            them, shuffled.
         folder: where metrics.csv and checkpoint.safetensors are written; None writes nothing.
         resume: continue from the checkpoint in `folder`.
         patience: stop after so many epochs without a better validation loss.
@@ -250,32 +260,38 @@ def fit(
     """
     refuse_fork()
     train, valid = (Batches(potential, f, training.batch_size) for f in (train_frames, valid_frames))
-    transformation = optimiser(training, training.epochs * len(train), trainable)
-    params = _cast(potential.params)
-    state = State(params, params, transformation.init(params), np.zeros((), np.int32))
+
+    def shuffled(epoch: int) -> np.ndarray:
+        return np.random.default_rng((training.seed, epoch)).permutation(len(train_frames))
+
+    order = order or shuffled
+    transformation = optimiser(training, training.epochs * train.steps(order(1)))
+    parametrisation = parametrise(replace(potential, params=_cast(potential.params)))
+    trained = _cast(parametrisation.start)
+    params_of = jit(parametrisation.params)
+    state = State(trained, trained, transformation.init(trained), np.zeros((), np.int32))
     best: dict[str, Any] = {"loss": np.inf, "epoch": 0}
-    best_params, history = params, []
+    best_trained, history = trained, []
     if folder is not None:  # a killed run may have left half a file
         for name in (CHECKPOINT, METRICS, FILE):
             remove_leftovers(folder / name)
     if resume:
         assert folder is not None, "a folder is needed to resume"
-        (state, best_params), facts = checkpoint.load(folder / CHECKPOINT, (state, best_params))
+        (state, best_trained), facts = checkpoint.load(folder / CHECKPOINT, (state, best_trained))
         history, best = facts["history"], facts["best"]
         write_metrics(folder / METRICS, history)  # a kill between the two files left it a row behind
-    step = make_step(potential.architecture, transformation, training)
+    step = make_step(potential.architecture, transformation, training, parametrisation=parametrisation)
     constants = _cast(device_constants(potential))
     weights = (training.energy_weight, training.force_weight, training.stress_weight)
     for epoch in range(len(history) + 1, training.epochs + 1):
         if patience is not None and epoch - 1 - best["epoch"] >= patience:
             break
         start, total = time.perf_counter(), None
-        order = np.random.default_rng((training.seed, epoch)).permutation(len(train_frames))
-        for batch in train(order):
+        for batch in train(order(epoch)):
             state, sums = step(state, constants, batch)
             total = add(total, sums)
         assert total is not None
-        checked = evaluate_sums(potential, valid, state.average, training.huber)
+        checked = evaluate_sums(potential, valid, params_of(state.average), training.huber)
         row = {"epoch": epoch, "loss": float(loss(checked, weights))}
         row |= {f"train_{k}": v for k, v in metrics(total).items()}
         row |= {f"valid_{k}": v for k, v in metrics(checked).items()}
@@ -287,15 +303,15 @@ def fit(
             )
         history.append(row)
         if row["loss"] < best["loss"]:
-            best, best_params = {"loss": row["loss"], "epoch": epoch}, state.average
+            best, best_trained = {"loss": row["loss"], "epoch": epoch}, state.average
         if folder is not None:
-            checkpoint.save(folder / CHECKPOINT, (state, best_params), {"history": history, "best": best})
+            checkpoint.save(folder / CHECKPOINT, (state, best_trained), {"history": history, "best": best})
             write_metrics(folder / METRICS, history)
         if report is not None:
             report(row, training.epochs)
     # a committee belongs to the parameters that it was made for
-    trained = replace(potential, params=jax.tree.map(np.asarray, best_params), committee=None)
-    return Result(trained, history)
+    best_params = jax.tree.map(np.asarray, params_of(best_trained))
+    return Result(replace(potential, params=best_params, committee=None), history)
 
 
 def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
@@ -341,6 +357,8 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
     energies = reference_energies(config, potential, train_frames)
     potential = with_constants(replace(potential, reference_energies=energies), train_frames)
+    if config.training.skin:
+        train_frames = dataset.prepare(potential, frames, skin=config.training.skin)
     from latte_ase.training.progress import epoch_bar
 
     with epoch_bar(config.training.epochs, config.model.name, report) as show:

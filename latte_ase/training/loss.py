@@ -47,18 +47,43 @@ def huber(x, delta):
     return inner * (2 * jnp.abs(x) - inner)
 
 
-def errors(architecture: Architecture, params, constants, batch: Batch, delta=jnp.inf) -> Errors:
-    """Error sums of a batch; see `Errors`. `delta` is that of h, in eV/atom, eV/Angstrom and eV/Angstrom^3."""
-    graph, size = batch.graph, len(batch.energy)
+class Prediction(NamedTuple):
+    """What a model says of a batch.
+
+    Attributes:
+        energy: (structures,) eV, without E0.
+        forces: (blocks, block, 3) eV/Angstrom.
+        virial: (structures, 3, 3) eV.
+    """
+
+    energy: Any
+    forces: Any
+    virial: Any
+
+
+def predict(architecture: Architecture, params, constants, batch: Batch, *, displacements=None) -> Prediction:
+    """What a potential says of a batch.
+
+    Args:
+        architecture, params, constants: the potential.
+        batch: structures.
+        displacements: (blocks, block, 3) Angstrom, of all atoms; None leaves them where they are.
+    """
+    graph, n_structures = batch.graph, len(batch.energy)
     zero = jnp.zeros((*graph.is_atom.shape, 3), graph.is_atom.dtype)
-    unit = jnp.broadcast_to(jnp.eye(3, dtype=zero.dtype), (size, 3, 3))
-    result = derivatives(architecture, params, constants, graph, zero, unit)
+    unit = jnp.broadcast_to(jnp.eye(3, dtype=zero.dtype), (n_structures, 3, 3))
+    result = derivatives(architecture, params, constants, graph, zero if displacements is None else displacements, unit)
     owner = graph.structure.reshape(-1)
-    total = jax.ops.segment_sum(result.energies.reshape(-1), owner, size)
-    virial = jax.ops.segment_sum(result.virials.reshape(-1, 3, 3), owner, size)
-    stress = 0.5 * (virial + jnp.swapaxes(virial, 1, 2)) / batch.volume[:, None, None]
-    energy = batch.has_energy * (total - batch.energy) / batch.n_atoms
-    forces = batch.has_forces[..., None] * (result.forces - batch.forces)
+    energy = jax.ops.segment_sum(result.energies.reshape(-1), owner, n_structures)
+    virial = jax.ops.segment_sum(result.virials.reshape(-1, 3, 3), owner, n_structures)
+    return Prediction(energy, result.forces, virial)
+
+
+def errors(predicted: Prediction, batch: Batch, delta=jnp.inf) -> Errors:
+    """Error sums of a batch; see `Errors`. `delta` is that of h, in eV/atom, eV/Angstrom and eV/Angstrom^3."""
+    stress = 0.5 * (predicted.virial + jnp.swapaxes(predicted.virial, 1, 2)) / batch.volume[:, None, None]
+    energy = batch.has_energy * (predicted.energy - batch.energy) / batch.n_atoms
+    forces = batch.has_forces[..., None] * (predicted.forces - batch.forces)
     stress = batch.has_stress[:, None, None] * (stress - batch.stress)
     return Errors(
         jnp.abs(energy).sum(),

@@ -12,14 +12,16 @@ import optax
 from latte_ase.compilation import jit
 from latte_ase.potential import Architecture
 from latte_ase.training.config import TrainingConfig
-from latte_ase.training.loss import errors, loss
+from latte_ase.training.consistency import inconsistency
+from latte_ase.training.loss import errors, loss, predict
+from latte_ase.training.parametrisation import Parametrisation
 
 
 class State(NamedTuple):
     """What changes during training.
 
     Attributes:
-        params: trainable parameters.
+        params: what is trained, see `parametrisation`.
         average: their exponential moving average.
         optimiser: state of the optax transformation.
         step: () int32.
@@ -31,13 +33,12 @@ class State(NamedTuple):
     step: Any
 
 
-def optimiser(config: TrainingConfig, n_steps: int, trainable=None) -> optax.GradientTransformation:
+def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformation:
     """Clipping, AdamW with warm-up and cosine; decay acts on the networks' weight matrices only.
 
     Args:
         config: rates and weights.
         n_steps: length of the schedule.
-        trainable: pytree of bool like the parameters; the others stay. None trains all.
     """
     warm = max(1, round(config.warmup * n_steps))
     rate = optax.warmup_cosine_decay_schedule(
@@ -50,33 +51,37 @@ def optimiser(config: TrainingConfig, n_steps: int, trainable=None) -> optax.Gra
 
         return jax.tree_util.tree_map_with_path(is_kernel, params)
 
-    chain = optax.chain(
+    return optax.chain(
         optax.clip_by_global_norm(config.clip),
         optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed),
     )
-    if trainable is None:
-        return chain
-    labels = jax.tree.map(lambda t: "train" if t else "keep", trainable)
-    return optax.multi_transform({"train": chain, "keep": optax.set_to_zero()}, labels)
 
 
 def make_step(
-    architecture: Architecture, transformation: optax.GradientTransformation, config: TrainingConfig
+    architecture: Architecture,
+    transformation: optax.GradientTransformation,
+    config: TrainingConfig,
+    *,
+    parametrisation: Parametrisation,
 ) -> Callable:
     """Compiled function (state, constants, batch) -> (state, Errors of the batch)."""
     weights = (config.energy_weight, config.force_weight, config.stress_weight)
 
-    def objective(params, constants, batch):
-        sums = errors(architecture, params, constants, batch, config.huber)
-        return loss(sums, weights), sums
+    def objective(trained, constants, batch, key):
+        params = parametrisation.params(trained)
+        predicted = predict(architecture, params, constants, batch)
+        sums = errors(predicted, batch, config.huber)
+        total = loss(sums, weights)
+        if config.consistency:
+            total = total + inconsistency(architecture, params, constants, batch, predicted, key, config)
+        return total, sums
 
     @jit
     def step(state: State, constants, batch):
-        gradient, sums = jax.grad(objective, has_aux=True)(state.params, constants, batch)
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        gradient, sums = jax.grad(objective, has_aux=True)(state.params, constants, batch, key)
         updates, optimiser = transformation.update(gradient, state.optimiser, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
-        projected = architecture.descriptor.project(params["descriptor"])
-        params = {**params, "descriptor": projected}
+        params: Any = parametrisation.project(optax.apply_updates(state.params, updates))
         # early on the average would remember the random start: let it follow
         decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
         average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)

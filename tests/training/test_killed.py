@@ -38,7 +38,12 @@ def steps():
 def compile_once(steps, monkeypatch):
     """Every call of `train` compiles its step; here all of one configuration share it."""
     made = loop.make_step
-    monkeypatch.setattr(loop, "make_step", lambda a, t, config: steps.setdefault((a, config), made(a, t, config)))
+
+    def once(architecture, transformation, config, *, parametrisation):
+        step = made(architecture, transformation, config, parametrisation=parametrisation)
+        return steps.setdefault((architecture, config), step)
+
+    monkeypatch.setattr(loop, "make_step", once)
 
 
 @pytest.fixture(scope="module")

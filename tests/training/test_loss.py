@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from latte_ase import LatteCalculator, dataset
 from latte_ase.potential import device_constants
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import add, initial_potential, metrics
-from latte_ase.training.loss import Errors, errors, loss
+from latte_ase.training.loss import Errors, errors, loss, predict
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,9 @@ def linear(x):
     return np.where(abs(x) < 0.7, x**2, 0.7**2 + 2 * 0.7 * (abs(x) - 0.7))
 
 
-_errors = jax.jit(errors, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
+def _errors(architecture, params, constants, batch, delta):
+    return errors(predict(architecture, params, constants, batch), batch, delta)
 
 
 def sums_of(**known):

@@ -1,0 +1,193 @@
+"""Light fine-tuning: a model, a few frames of one's own level of theory.
+
+First E0 is re-fitted: another level of theory shifts total energies by electronvolts per atom,
+which is no business of the network.  Then what the strategy chooses is trained from where it is,
+with early stopping on held-out frames.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from latte_ase import dataset
+from latte_ase.evaluation import evaluate
+from latte_ase.finetuning import reference_energies, replay
+from latte_ase.finetuning.elements import with_elements
+from latte_ase.finetuning.result import FineTuned
+from latte_ase.finetuning.strategies import parametrisation
+from latte_ase.potential import Potential
+from latte_ase.pretrained import FILE, load_model
+from latte_ase.training.config import TrainingConfig
+from latte_ase.training.loop import fit
+from latte_ase.training.parametrisation import Parametrisation
+from latte_ase.training.plausibility import refuse_implausible_labels
+from latte_ase.training.progress import epoch_bar
+
+STEPS = 2500
+"""Steps of a fine-tuning by default; early stopping usually ends it sooner."""
+DEFAULTS = {"batch_size": 2, "rate": 1e-3, "ema": 0.99, "energy_weight": 100.0, "force_weight": 1.0}
+"""Where fine-tuning departs from `TrainingConfig`."""
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """Labelled structures, those to train on and those held out."""
+
+    train: list[Atoms]
+    held: list[Atoms]
+
+
+def finetune(
+    model,
+    frames,
+    *,
+    out: str | Path | None = None,
+    valid=None,
+    valid_fraction: float = 0.1,
+    strategy: str | Callable[[Potential], Parametrisation] = "full",
+    replayed=None,
+    energies: dict[str, float] | None = None,
+    patience: int = 50,
+    report=None,
+    **training,
+) -> FineTuned:
+    """Adapt a model to new labels.
+
+    Args:
+        model: what `latte_ase.load_model` takes.
+        frames: file or list of ase.Atoms with energies and forces.  Elements that the model does not know are added to it.
+        out: folder for the new model and metrics.csv; None writes nothing.
+        valid: held-out frames, as `frames`; None holds out `valid_fraction` of `frames`.
+        valid_fraction: see `valid`; at least one frame.
+        strategy: "full" trains all parameters, "network" the networks on the descriptor as it is, "last-layer"
+            their last linear layer, for very few frames, "lora" changes of low rank; or a function that makes a
+            `latte_ase.training.parametrisation.Parametrisation`, such as `functools.partial(low_rank, rank=8)`.
+        replayed: file or list of structures of the base model's own data, against forgetting: every epoch takes as many of
+            them as there are new frames, and `valid_fraction` of them is held out for the report.  Frames without
+            labels get those that the base model predicts.
+        energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
+        patience: epochs without a better validation loss before stopping.
+        report: called after every epoch with (row, epochs); default shows a progress bar.
+        **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 1e-3, ema 0.99,
+            energy_weight 100 and epochs for 2500 steps.
+
+    Returns:
+        `FineTuned`; `.calculator` is ready to use, `print(result.table)` shows before and after.
+
+    Raises:
+        TypeError: an unknown keyword.
+        ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
+            `valid`; nothing has been trained yet.
+    """
+    base, parametrise = load_model(model), parametrisation(strategy)
+    settings = _settings(training)
+    new = _new_frames(frames, valid, valid_fraction, settings)
+    old = _base_frames(base, replayed, valid_fraction, settings)
+    extended = with_elements(base, new.train + new.held)
+    if energies is None:
+        start = reference_energies.refitted(extended, new.train)
+    else:
+        start = reference_energies.given(extended, energies)
+    if "epochs" not in training:
+        batches = -(-(len(new.train) + min(len(new.train), len(old.train))) // settings.batch_size)
+        settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
+
+    labels = settings.labels
+    stages = {"base model": base} if extended is base else {}
+    evaluations = {k: evaluate(p, new.held, labels=labels) for k, p in (stages | {"E0 re-fitted": start}).items()}
+    base_evaluations = {"base model": evaluate(base, old.held, labels=labels)} if old.held else {}
+
+    train = new.train + reference_energies.moved(old.train, base, start)
+    held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
+    prepared, valid_frames = dataset.prepare(start, train), dataset.prepare(start, held)
+    start = with_repulsion_outside(start, prepared)
+    if settings.skin:
+        prepared = dataset.prepare(start, train, skin=settings.skin)
+    folder = None if out is None else Path(out)
+    name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
+    with epoch_bar(settings.epochs, f"fine-tuning ({name})", report) as show:
+        result = fit(
+            start, settings, prepared, valid_frames,
+            parametrise=parametrise, order=replay.order(len(new.train), len(old.train), settings.seed),
+            folder=folder, patience=patience, report=show,
+        )  # fmt: skip
+    evaluations["fine-tuned"] = evaluate(result.potential, new.held, labels=labels)
+    if old.held:
+        base_evaluations["fine-tuned"] = evaluate(_with_energies_of(base, result.potential), old.held, labels=labels)
+    metadata = {
+        **{k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames")},
+        "name": folder.name if folder else f"{base.metadata.get('name', 'model')}-finetuned",
+        "base": base.metadata.get("name", "unnamed"),
+        "finetuning": {
+            "strategy": name,
+            "frames": len(new.train),
+            "held_out": {stage: e.metrics for stage, e in evaluations.items()},
+        },
+    }
+    potential = replace(result.potential, metadata=metadata)
+    path = potential.save(folder / FILE) if folder else None
+    return FineTuned(potential, result.history, evaluations, base_evaluations, path)
+
+
+def _settings(training: dict) -> TrainingConfig:
+    """The training configuration of these keywords."""
+    known = [f.name for f in dataclasses.fields(TrainingConfig)]
+    unknown = sorted(set(training) - set(known))
+    if unknown:
+        raise TypeError(f"finetune got {', '.join(unknown)}; allowed besides its own arguments are {', '.join(known)}.")
+    return TrainingConfig(**{**DEFAULTS, **training})
+
+
+def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) -> _Frames:
+    """The new frames, split, with labels that are there and belong together."""
+    structures = dataset.read_frames(frames)
+    dataset.require_labels(structures, settings.labels)
+    if {"energy", "forces"} <= set(settings.labels):
+        refuse_implausible_labels(structures)
+    if valid is None and len(structures) < 2:
+        raise ValueError(
+            f"{len(structures)} frame was given; two are needed, one to train on and one to hold out. Give more "
+            "frames, or held-out frames as `valid`."
+        )
+    if valid is None:
+        return _split(structures, valid_fraction, settings.seed)
+    held = dataset.read_frames(valid)
+    dataset.require_labels(held, settings.labels, "the held-out frames")
+    return _Frames(structures, held)
+
+
+def _base_frames(base: Potential, replayed, valid_fraction: float, settings: TrainingConfig) -> _Frames:
+    """Frames of the base model's data with labels, split; none where none are given."""
+    if replayed is None:
+        return _Frames([], [])
+    structures = replay.labelled(base, dataset.read_frames(replayed))
+    dataset.require_labels(structures, settings.labels, "the replayed frames")
+    if len(structures) < 2:
+        raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")
+    return _split(structures, valid_fraction, settings.seed)
+
+
+def _split(structures: list[Atoms], fraction: float, seed: int) -> _Frames:
+    kept, out_of = dataset.split(len(structures), fraction, seed)
+    return _Frames([structures[k] for k in kept], [structures[k] for k in out_of])
+
+
+def _with_energies_of(base: Potential, potential: Potential) -> Potential:
+    """The potential with the E0 of the base model for the elements that this knows."""
+    known = dict(zip(base.elements, base.reference_energies, strict=True))
+    energies = [known.get(e, e0) for e, e0 in zip(potential.elements, potential.reference_energies, strict=True)]
+    return replace(potential, reference_energies=np.array(energies))
+
+
+def with_repulsion_outside(potential: Potential, frames) -> Potential:
+    """Core repulsion must stay out of the new frames too, where they come closer than the old, or meet for the first time."""
+    new = dataset.shortest_distances(frames, len(potential.elements))
+    old = potential.constants["repulsion_range"]
+    shorter = np.where((new > 0) & ((new < old) | (old == 0)), new, old)
+    return replace(potential, constants={**potential.constants, "repulsion_range": shorter})

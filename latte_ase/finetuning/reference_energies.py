@@ -1,0 +1,65 @@
+"""E0 of another level of theory: it shifts total energies by electronvolts per atom, no business of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from latte_ase.dataset import fit_reference_energies, label
+from latte_ase.potential import Potential
+from latte_ase.prediction import predict
+
+
+def compositions(potential: Potential, frames: Sequence[Atoms]) -> np.ndarray:
+    """(structures, species) numbers of atoms."""
+    return np.array([np.bincount(potential.species(a.numbers), minlength=len(potential.elements)) for a in frames])
+
+
+def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
+    """E0 shifted, element by element, so that mean errors of the total energy vanish.
+
+    Least squares of label minus prediction on the compositions; elements that the frames cannot
+    tell apart share the shift (least norm), and an element that does not occur keeps its E0.
+
+    Args:
+        potential: the base model.
+        frames: structures with energies.
+    """
+    residual = [
+        label(a, "energy") - p.energy for a, p in zip(frames, predict(potential, frames, forces=False), strict=True)
+    ]
+    shift = fit_reference_energies(residual, compositions(potential, frames))
+    return replace(potential, reference_energies=potential.reference_energies + shift)
+
+
+def given(potential: Potential, energies: dict[str, float]) -> Potential:
+    """E0 as given, in eV by symbol.
+
+    Raises:
+        ValueError: an element of the potential is missing.
+    """
+    missing = [e for e in potential.elements if e not in energies]
+    if missing:
+        raise ValueError(
+            f"Reference energies are given for {', '.join(energies)}, but not for {', '.join(missing)}. Give all of "
+            "them, or none for least squares."
+        )
+    return replace(potential, reference_energies=np.array([energies[e] for e in potential.elements], float))
+
+
+def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Atoms]:
+    """Copies whose energies count from the E0 of `end` instead of those of `start`; elements as in `end`."""
+    known = dict(zip(start.elements, start.reference_energies, strict=True))
+    shift = np.array([e0 - known.get(e, e0) for e, e0 in zip(end.elements, end.reference_energies, strict=True)])
+    copies = []
+    for atoms, change in zip(frames, compositions(end, frames) @ shift, strict=True):
+        copy = atoms.copy()
+        labels = {name: label(atoms, name) for name in ("energy", "forces", "stress")}
+        labels = {name: value for name, value in labels.items() if value is not None}
+        copy.calc = SinglePointCalculator(copy, **labels | {"energy": labels["energy"] + change})
+        copies.append(copy)
+    return copies

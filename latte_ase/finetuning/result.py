@@ -1,0 +1,71 @@
+"""What fine-tuning returns: the model, and how it was before and is after, on the new data and on the base model's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latte_ase.evaluation import Evaluation
+from latte_ase.potential import Potential
+
+HEADER = f"{'energy (meV/atom)':>22s}{'forces (meV/Å)':>22s}"
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What fine-tuning returns.
+
+    Attributes:
+        potential: the fine-tuned model.
+        history: one row per epoch, as in training.
+        evaluations: of the held-out new frames, by stage: "base model", "E0 re-fitted", "fine-tuned"; the first is
+            missing where the base model does not know all elements.
+        base_evaluations: of held-out frames of the base model's data, with its own E0: "base model", "fine-tuned";
+            empty without `replay`.
+        path: the model file written, or None.
+    """
+
+    potential: Potential
+    history: list[dict[str, float]]
+    evaluations: dict[str, Evaluation]
+    base_evaluations: dict[str, Evaluation]
+    path: Path | None
+
+    @property
+    def calculator(self):
+        """A `LatteCalculator` of the fine-tuned model."""
+        from latte_ase.calculator import LatteCalculator
+
+        return LatteCalculator(self.potential)
+
+    @property
+    def errors(self) -> dict[str, dict[str, float]]:
+        """Metrics of the held-out new frames by stage, see `Evaluation.metrics`."""
+        return {stage: evaluation.metrics for stage, evaluation in self.evaluations.items()}
+
+    @property
+    def base_errors(self) -> dict[str, dict[str, float]]:
+        """Metrics of the held-out frames of the base model's data by stage."""
+        return {stage: evaluation.metrics for stage, evaluation in self.base_evaluations.items()}
+
+    @property
+    def table(self) -> str:
+        """Errors before and after, as text."""
+        lines = _table("held-out frames", self.errors)
+        if self.base_evaluations:
+            lines += ["", *_table("base data", self.base_errors)]
+        return "\n".join(lines)
+
+    def plot(self, path=None):
+        """Picture of the history, and of forces before and after against their labels; see `plots.finetuning`."""
+        from latte_ase import plots
+
+        return plots.finetuning(self, path)
+
+
+def _table(title: str, errors: dict[str, dict[str, float]]) -> list[str]:
+    lines = [f"{title:16s}{HEADER}", f"{'':16s}{'MAE':>11s}{'RMSE':>11s}{'MAE':>11s}{'RMSE':>11s}"]
+    for stage, m in errors.items():
+        keys = ("energy_mae", "energy_rmse", "forces_mae", "forces_rmse")
+        lines.append(f"{stage:16s}" + "".join(f"{m[k]:11.2f}" for k in keys))
+    return lines

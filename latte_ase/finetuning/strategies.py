@@ -1,0 +1,28 @@
+"""What fine-tuning changes of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from latte_ase.potential import Potential
+from latte_ase.training.parametrisation import Parametrisation, everything, last_layer, low_rank, networks
+
+STRATEGIES: dict[str, Callable[[Potential], Parametrisation]] = {
+    "full": everything,
+    "network": networks,
+    "last-layer": last_layer,
+    "lora": low_rank,
+}
+
+
+def parametrisation(strategy: str | Callable[[Potential], Parametrisation]) -> Callable[[Potential], Parametrisation]:
+    """A strategy by name; one that is a function already is returned.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if callable(strategy):
+        return strategy
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy is {strategy!r}; allowed are {', '.join(STRATEGIES)}.")
+    return STRATEGIES[strategy]

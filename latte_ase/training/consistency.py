@@ -1,0 +1,61 @@
+"""Weak supervision by consistency: energies of displaced structures, which nobody has labelled.
+
+    Taylor (PITC):   E(r + u)                  =  E(r) - <u, F(r)>
+    spatial (PISC):  E(r + v) - <u - v, F(r + v)>  =  E(r) - <u, F(r)>
+
+with random displacements u, v of all atoms; the loss is the mean square of the difference per atom (arXiv:2405.08215, as
+described there in words).  Where forces are the gradient of the energy both differences are of order |u|^2, so for these
+potentials this is a prior of smoothness, worth most where labels are few or forces are missing.  How displacements were
+drawn is not published: here every atom moves by the same length, in a direction of its own.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from latte_ase import derivatives
+from latte_ase.dataset import Batch
+from latte_ase.potential import Architecture
+from latte_ase.training.config import TrainingConfig
+from latte_ase.training.loss import Prediction, predict
+
+
+def inconsistency(
+    architecture: Architecture, params, constants, batch: Batch, predicted: Prediction, key, config: TrainingConfig
+):
+    """Weighted mean squares of both differences per atom, over the structures of a batch.
+
+    Args:
+        architecture, params, constants: the potential.
+        batch: structures, with pairs up to the cutoff and `config.skin`.
+        predicted: what the potential says of them as they are.
+        key: of the displacements.
+        config: `displacement` in Angstrom; `taylor_weight` and `spatial_weight`.
+    """
+    taylor, spatial = differences(architecture, params, constants, batch, predicted, key, config.displacement)
+    n_structures = (_per_structure(batch.graph.is_atom, batch) > 0).sum()  # a batch may have room for more
+    return (config.taylor_weight * (taylor**2).sum() + config.spatial_weight * (spatial**2).sum()) / n_structures
+
+
+def differences(architecture: Architecture, params, constants, batch: Batch, predicted: Prediction, key, displacement):
+    """Both differences per structure and atom, (structures,) each in eV/atom; arguments as `inconsistency`."""
+    u, v = (displacement * _directions(k, batch) for k in jax.random.split(key))
+    unit = jnp.broadcast_to(jnp.eye(3, dtype=u.dtype), (len(batch.energy), 3, 3))
+    displaced = derivatives.energies(architecture, params, constants, batch.graph, u, unit)
+    elsewhere = predict(architecture, params, constants, batch, displacements=v)
+    expected = predicted.energy - _per_structure((u * predicted.forces).sum(axis=-1), batch)
+    taylor = _per_structure(displaced, batch) - expected
+    spatial = elsewhere.energy - _per_structure(((u - v) * elsewhere.forces).sum(axis=-1), batch) - expected
+    return taylor / batch.n_atoms, spatial / batch.n_atoms
+
+
+def _per_structure(values, batch: Batch):
+    """Sums (structures,) of (blocks, block)."""
+    return jax.ops.segment_sum(values.reshape(-1), batch.graph.structure.reshape(-1), len(batch.energy))
+
+
+def _directions(key, batch: Batch):
+    """(blocks, block, 3) unit vectors, uniform on the sphere."""
+    normal = jax.random.normal(key, batch.forces.shape, batch.forces.dtype)
+    return normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)
