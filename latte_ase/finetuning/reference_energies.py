@@ -14,11 +14,6 @@ from latte_ase.potential import Potential
 from latte_ase.prediction import predict
 
 
-def compositions(potential: Potential, frames: Sequence[Atoms]) -> np.ndarray:
-    """(structures, species) numbers of atoms."""
-    return np.array([np.bincount(potential.species(a.numbers), minlength=len(potential.elements)) for a in frames])
-
-
 def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     """E0 shifted, element by element, so that mean errors of the total energy vanish.
 
@@ -32,7 +27,9 @@ def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     residual = [
         label(a, "energy") - p.energy for a, p in zip(frames, predict(potential, frames, forces=False), strict=True)
     ]
-    shift = fit_reference_energies(residual, compositions(potential, frames))
+    species = [potential.species(a.numbers) for a in frames]
+    counts = [np.bincount(s, minlength=len(potential.elements)) for s in species]
+    shift = fit_reference_energies(residual, counts)
     return replace(potential, reference_energies=potential.reference_energies + shift)
 
 
@@ -56,8 +53,8 @@ def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Ato
     known = dict(zip(start.elements, start.reference_energies, strict=True))
     shift = np.array([e0 - known.get(e, e0) for e, e0 in zip(end.elements, end.reference_energies, strict=True)])
     copies = []
-    for atoms, change in zip(frames, compositions(end, frames) @ shift, strict=True):
-        copy = atoms.copy()
+    for atoms in frames:
+        copy, change = atoms.copy(), shift[end.species(atoms.numbers)].sum()
         labels = {name: label(atoms, name) for name in ("energy", "forces", "stress")}
         labels = {name: value for name, value in labels.items() if value is not None}
         copy.calc = SinglePointCalculator(copy, **labels | {"energy": labels["energy"] + change})

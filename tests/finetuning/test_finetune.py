@@ -1,5 +1,8 @@
 """Fine-tuning adapts to a new level of theory, keeps what it must, and refuses bad input."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -9,7 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import latte_ase
 from latte_ase import finetune, model_io
 from latte_ase.dataset import prepare
-from latte_ase.training.finetune import refit_reference_energies, trainable, with_repulsion_outside
+from latte_ase.finetuning.finetune import with_repulsion_outside
+from latte_ase.training.parametrisation import low_rank
 
 RECIPE = {
     "model": {"name": "tiny", "contractions": "4,-:2,a,a", "cutoff": 4.0, "hidden": [8]},
@@ -106,13 +110,6 @@ def test_labels_in_other_units_are_refused_before_a_step(base):
         finetune(base, given, report=lambda row, epochs: pytest.fail("a step was taken"))
 
 
-def test_refit_recovers_a_shift_of_the_reference_energy(base):
-    given = frames(4, seed=4)
-    by_model = refit_reference_energies(base, given).reference_energies
-    shifted = refit_reference_energies(base, frames(4, seed=4, shift=-7.0)).reference_energies
-    np.testing.assert_allclose(shifted - by_model, -7.0, atol=1e-6)
-
-
 def test_repulsion_stays_out_of_the_new_frames(base):
     close = bulk("Cu", cubic=True)
     close.set_distance(0, 1, 1.9, fix=0)
@@ -120,9 +117,98 @@ def test_repulsion_stays_out_of_the_new_frames(base):
     assert ranges[0, 0] == pytest.approx(1.9) and base.constants["repulsion_range"][0, 0] > 1.9
 
 
+def test_repulsion_is_taken_from_pairs_that_meet_for_the_first_time(base):
+    unmet = replace(base, constants={**base.constants, "repulsion_range": np.zeros((1, 1))})
+    ranges = with_repulsion_outside(unmet, prepare(unmet, [bulk("Cu", cubic=True)])).constants["repulsion_range"]
+    assert ranges[0, 0] == pytest.approx(3.61 / 2**0.5)
+
+
+def test_low_rank_adapts_and_a_function_chooses_the_rank(base):
+    new, held = frames(10, seed=1, factor=2.0), frames(4, seed=9, factor=2.0)
+    how = {"valid": held, "epochs": 60, "rate": 2e-2, "report": lambda row, epochs: None}
+    for strategy in ("lora", partial(low_rank, rank=1)):
+        result = finetune(base, new, strategy=strategy, **how)
+        errors = result.errors
+        assert errors["fine-tuned"]["forces_rmse"] < 0.8 * errors["base model"]["forces_rmse"]
+        before, after = (model_io.flatten(p.params) for p in (base, result.potential))
+        changed = {name for name in before if not np.array_equal(before[name], after[name])}
+        assert changed == {name for name in before if name.endswith("kernel")}
+
+
+def test_replay_remembers(base):
+    """Of the level of theory with twice the forces, and of the base model's own."""
+    new, held, old = frames(10, seed=1, factor=2.0), frames(4, seed=9, factor=2.0), frames(20, seed=0)
+    how = {"valid": held, "epochs": 40, "rate": 5e-3, "valid_fraction": 0.5, "report": lambda row, epochs: None}
+    replayed = finetune(base, new, replayed=old, **how)
+    forgotten = latte_ase.evaluate(finetune(base, new, **how).potential, old[:10]).metrics["forces_rmse"]
+    assert list(replayed.base_errors) == ["base model", "fine-tuned"]
+    assert replayed.base_errors["fine-tuned"]["forces_rmse"] < 0.9 * forgotten
+    assert "base data" in replayed.table and "base data" not in finetune(base, new, **how | {"epochs": 1}).table
+
+
+def test_replayed_frames_without_labels_get_those_of_the_base_model(base):
+    bare = [atoms.copy() for atoms in frames(6, seed=0)]
+    how = {"epochs": 1, "rate": 1e-9, "report": lambda row, epochs: None}
+    result = finetune(base, frames(4, seed=1, shift=3.0), replayed=bare, **how)
+    assert result.base_errors["base model"]["energy_mae"] < 1e-3
+    assert result.base_errors["base model"]["forces_mae"] < 1e-2
+    assert result.base_errors["fine-tuned"]["energy_mae"] < 1e-2  # E0 of the base model, not the shifted one
+
+
+def test_energies_alone_are_enough(base):
+    new = frames(6, seed=1, factor=1.5)
+    for atoms in new:
+        atoms.calc = SinglePointCalculator(atoms, energy=atoms.get_potential_energy())
+    how = {"epochs": 20, "rate": 5e-3, "report": lambda row, epochs: None}
+    result = finetune(base, new, force_weight=0.0, taylor_weight=120.0, spatial_weight=1.0, **how)
+    assert result.errors["fine-tuned"]["energy_rmse"] < result.errors["E0 re-fitted"]["energy_rmse"]
+    assert np.isnan(result.errors["fine-tuned"]["forces_rmse"])
+
+
+def test_new_elements_are_added(base):
+    alloys = []
+    for seed in range(6):
+        atoms = frames(1, seed=seed)[0]
+        atoms.symbols = "Au2Cu2"
+        atoms.calc = EMT()
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        alloys.append(atoms)
+    result = finetune(base, alloys + frames(4, seed=9), epochs=30, rate=5e-3, report=lambda row, epochs: None)
+    assert result.potential.elements == ("Cu", "Au")
+    assert list(result.errors) == ["E0 re-fitted", "fine-tuned"]  # the base model does not know gold
+    assert result.errors["fine-tuned"]["forces_rmse"] < result.errors["E0 re-fitted"]["forces_rmse"]
+    atoms = alloys[0].copy()
+    atoms.calc = result.calculator
+    assert np.isfinite(atoms.get_forces()).all()
+    assert result.potential.constants["repulsion_range"].min() > 1.5
+
+
+def test_energies_of_atoms_may_be_given(base):
+    how = {"epochs": 1, "rate": 1e-9, "report": lambda row, epochs: None}
+    assert finetune(base, frames(4, seed=2), energies={"Cu": -7.0}, **how).potential.reference_energies == [-7.0]
+    with pytest.raises(ValueError, match="Reference energies are given for Au, but not for Cu"):
+        finetune(base, frames(4, seed=2), energies={"Au": -7.0}, **how)
+
+
+def test_the_picture_shows_history_and_forces(tuned, tmp_path):
+    figure = tuned.plot(tmp_path / "picture.png")
+    left, right = figure.axes
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+    assert [line.get_label() for line in left.lines] == ["train", "valid"]
+    assert len(left.lines[0].get_xdata()) == len(tuned.history)
+    before, after = (line.get_label() for line in right.lines[:2])
+    assert before.startswith("base model: MAE") and after.startswith("fine-tuned: MAE")
+
+
 def test_unknown_strategy_is_refused(base):
-    with pytest.raises(ValueError, match="strategy is 'lorax'; allowed are full, network, last-layer"):
-        trainable(base, "lorax")
+    with pytest.raises(ValueError, match="strategy is 'lorax'; allowed are full, network, last-layer, lora"):
+        finetune(base, frames(4, seed=2), strategy="lorax")
+
+
+def test_unknown_keyword_is_refused(base):
+    with pytest.raises(TypeError, match="finetune got epoch; allowed besides its own arguments are epochs, batch_size"):
+        finetune(base, frames(4, seed=2), epoch=3)
 
 
 def test_missing_forces_are_refused(base):
@@ -137,8 +223,6 @@ def test_one_frame_is_refused(base):
         finetune(base, frames(1, seed=8))
 
 
-def test_unknown_element_is_refused(base):
-    gold = bulk("Au")
-    gold.calc = SinglePointCalculator(gold, energy=0.0, forces=np.zeros((1, 3)))
-    with pytest.raises(ValueError, match="Element Au is unknown to tiny, which was trained on Cu"):
-        finetune(base, [gold, gold])
+def test_one_replayed_frame_is_refused(base):
+    with pytest.raises(ValueError, match="1 frame is to be replayed; two are needed"):
+        finetune(base, frames(4, seed=2), replayed=frames(1, seed=3))
