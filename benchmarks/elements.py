@@ -44,9 +44,7 @@ def calls(frames, settings) -> dict:
     batches = Batches(potential, prepare(potential, frames), settings.training.batch_size)
     made = list(batches())
     transformation = optimiser(settings.training, 1000)
-    step = make_step(
-            potential.architecture, transformation, settings.training, parametrisation=everything(potential)
-        )
+    step = make_step(potential.architecture, transformation, settings.training, parametrisation=everything(potential))
     params = jax.tree.map(lambda a: np.asarray(a, np.float32), potential.params)
     constants = {name: np.asarray(potential.constants[name], np.float32) for name in ("mean", "deviation", "scale")}
     start = State(params, params, transformation.init(params), np.zeros((), np.int32))

@@ -14,11 +14,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from latte_ase.calculator import LatteCalculator
     from latte_ase.evaluation import evaluate
+    from latte_ase.finetuning import finetune
     from latte_ase.potential import Potential
     from latte_ase.prediction import predict
     from latte_ase.pretrained import list_models, load_model
     from latte_ase.startup import use_compilation_cache
-    from latte_ase.finetuning import finetune
     from latte_ase.training.loop import train
 
 _WHERE = {

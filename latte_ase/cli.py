@@ -121,7 +121,9 @@ def finetune(
     out: Annotated[Path, typer.Option(help="folder to write")],
     valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
     strategy: Annotated[str, typer.Option(help="full, network, last-layer or lora")] = "full",
-    replayed: Annotated[Path | None, typer.Option(help="structures of the model's own data, against forgetting")] = None,
+    replayed: Annotated[
+        Path | None, typer.Option(help="structures of the model's own data, against forgetting")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over FILE; default: about 2500 steps")] = None,
 ):
     """Adapt a model to new labels; elements that it does not know are added."""

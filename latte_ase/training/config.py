@@ -6,10 +6,14 @@ import dataclasses
 import math
 import tomllib
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from latte_ase.descriptors import DESCRIPTORS
+
+PRESETS = ("small", "medium", "large")
+"""Settings that served well, from quick to accurate; files of the folder `presets`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,10 +186,11 @@ def load_config(source) -> Config:
     """Read a configuration.
 
     Args:
-        source: path of a TOML file, or its content as a dictionary.
+        source: path of a TOML file, or its content as a dictionary.  With `preset = "medium"` at its top, what it does not
+            say itself is taken from that preset.
 
     Raises:
-        FileNotFoundError, ValueError: no file; not TOML; an unknown or missing key, by name.
+        FileNotFoundError, ValueError: no file; not TOML; an unknown preset; an unknown or missing key, by name.
     """
     if isinstance(source, Config):
         return source
@@ -199,6 +204,7 @@ def load_config(source) -> Config:
             source = tomllib.loads(path.read_text())
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path} is not valid TOML: {error}.") from error
+    source = _with_preset(dict(source))
     tables = {"data": DataConfig, "training": TrainingConfig}
     unknown = sorted(set(source) - set(tables) - {"model", "card"})
     if unknown:
@@ -206,3 +212,15 @@ def load_config(source) -> Config:
     model = _model_table(source.get("model", {}))
     made = {name: _table(cls, name, source.get(name, {}), _fields(cls)) for name, cls in tables.items()}
     return Config(model=model, **made, card=dict(source.get("card", {})), folder=folder)
+
+
+def _with_preset(source: dict[str, Any]) -> dict[str, Any]:
+    """The tables, each entry that is missing taken from the preset that is named."""
+    name = source.pop("preset", None)
+    if name is None:
+        return source
+    if name not in PRESETS:
+        raise ValueError(f"preset is {name!r}; allowed are {', '.join(PRESETS)}.")
+    text = resources.files("latte_ase.training").joinpath(f"presets/{name}.toml").read_text()
+    preset = tomllib.loads(text)
+    return source | {table: preset[table] | source.get(table, {}) for table in preset}

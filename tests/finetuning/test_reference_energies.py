@@ -43,7 +43,7 @@ def test_refit_finds_the_shift(potential):
 
 def test_labels_move_with_the_energies_of_atoms(potential):
     frames = labelled(potential, [0, 0])
-    end = replace(potential, reference_energies=potential.reference_energies + [1.0, 2.0])
+    end = replace(potential, reference_energies=potential.reference_energies + np.array([1.0, 2.0]))
     for before, after in zip(frames, moved(frames, potential, end), strict=True):
         counts = [before.symbols.count(e) for e in potential.elements]
         change = after.calc.results["energy"] - before.calc.results["energy"]
@@ -52,5 +52,5 @@ def test_labels_move_with_the_energies_of_atoms(potential):
 
 
 def test_an_element_without_an_energy_is_refused(potential):
-    with pytest.raises(ValueError, match="given for Al, but not for Cu. Give all of them, or none"):
+    with pytest.raises(ValueError, match=r"given for Al, but not for Cu\. Give all of them, or none"):
         given(potential, {"Al": -1.0})

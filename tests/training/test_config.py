@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from latte_ase.training import load_config
-from latte_ase.training.config import Config, DataConfig, ModelConfig, TrainingConfig
+from latte_ase.training.config import PRESETS, Config, DataConfig, ModelConfig, TrainingConfig
+from latte_ase.training.loop import initial_potential
 
 TEXT = """
 [model]
@@ -121,3 +123,24 @@ def test_the_recipes_of_the_shipped_models_can_be_read(recipe):
     config = load_config(recipe)
     assert config.model.name == recipe.parent.name
     assert config.card["level_of_theory"]
+
+
+def test_a_preset_gives_what_is_not_said(write):
+    path = write(
+        'preset = "medium"\n[model]\nname = "mine"\nhidden = [8]\n[data]\ntrain = "a.xyz"\n[training]\nseed = 3\n'
+    )
+    config, bare = load_config(path), load_config({"preset": "medium", "model": {"name": "b"}, "data": {"train": ""}})
+    assert config.model.hidden == (8,) and config.training.seed == 3
+    assert bare.model.hidden != (8,) and config.model.options == bare.model.options
+    assert config.training == replace(bare.training, seed=3)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_potentials(name):
+    config = load_config({"preset": name, "model": {"name": "a", "elements": ["H"]}, "data": {"train": ""}})
+    assert initial_potential(config, []).architecture.elements == ("H",)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="preset is 'huge'; allowed are small, medium, large"):
+        load_config({"preset": "huge"})

@@ -62,7 +62,9 @@ def test_changes_of_low_rank_are_of_low_rank(potential):
 
 
 def test_low_rank_has_fewer_parameters(potential):
-    sizes = [sum(np.size(a) for a in jax.tree.leaves(made.start)) for made in (low_rank(potential, 1), everything(potential))]
+    sizes = [
+        sum(np.size(a) for a in jax.tree.leaves(made.start)) for made in (low_rank(potential, 1), everything(potential))
+    ]
     assert sizes[0] < sizes[1]
 
 
