@@ -89,50 +89,54 @@ def finetune(
     settings = _settings(training)
     new = _new_frames(frames, valid, valid_fraction, settings)
     old = _base_frames(base, replayed, valid_fraction, settings)
+    if "epochs" not in training:
+        batches = -(-(len(new.train) + min(len(new.train), len(old.train))) // settings.batch_size)
+        settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
     extended = with_elements(base, new.train + new.held)
     if energies is None:
         start = reference_energies.refitted(extended, new.train)
     else:
         start = reference_energies.given(extended, energies)
-    if "epochs" not in training:
-        batches = -(-(len(new.train) + min(len(new.train), len(old.train))) // settings.batch_size)
-        settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
 
     labels = settings.labels
-    stages = {"base model": base} if extended is base else {}
-    evaluations = {k: evaluate(p, new.held, labels=labels) for k, p in (stages | {"E0 re-fitted": start}).items()}
+    stages = {"base model": base, "E0 re-fitted": start} if extended is base else {"E0 re-fitted": start}
+    evaluations = {stage: evaluate(potential, new.held, labels=labels) for stage, potential in stages.items()}
     base_evaluations = {"base model": evaluate(base, old.held, labels=labels)} if old.held else {}
 
-    train = new.train + reference_energies.moved(old.train, base, start)
-    held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
-    prepared, valid_frames = dataset.prepare(start, train), dataset.prepare(start, held)
-    start = with_repulsion_outside(start, prepared)
-    if settings.skin:
-        prepared = dataset.prepare(start, train, skin=settings.skin)
     folder = None if out is None else Path(out)
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
+    train = new.train + reference_energies.moved(old.train, base, start)
+    held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
+    prepared = dataset.prepare(start, train)
+    start = with_repulsion_outside(start, prepared)
     with epoch_bar(settings.epochs, f"fine-tuning ({name})", report) as show:
         result = fit(
-            start, settings, prepared, valid_frames,
-            parametrise=parametrise, order=replay.order(len(new.train), len(old.train), settings.seed),
-            folder=folder, patience=patience, report=show,
-        )  # fmt: skip
+            start,
+            settings,
+            dataset.prepare(start, train, skin=settings.skin) if settings.skin else prepared,
+            dataset.prepare(start, held),
+            parametrise=parametrise,
+            order=replay.order(len(new.train), len(old.train), settings.seed),
+            folder=folder,
+            patience=patience,
+            report=show,
+        )
+
     evaluations["fine-tuned"] = evaluate(result.potential, new.held, labels=labels)
     if old.held:
         base_evaluations["fine-tuned"] = evaluate(_with_energies_of(base, result.potential), old.held, labels=labels)
-    metadata = {
-        **{k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames")},
-        "name": folder.name if folder else f"{base.metadata.get('name', 'model')}-finetuned",
-        "base": base.metadata.get("name", "unnamed"),
-        "finetuning": {
-            "strategy": name,
-            "frames": len(new.train),
-            "held_out": {stage: e.metrics for stage, e in evaluations.items()},
-        },
-    }
-    potential = replace(result.potential, metadata=metadata)
+    facts = {"strategy": name, "frames": len(new.train), "held_out": {k: e.metrics for k, e in evaluations.items()}}
+    potential = replace(result.potential, metadata=_metadata(base, folder, facts))
     path = potential.save(folder / FILE) if folder else None
     return FineTuned(potential, result.history, evaluations, base_evaluations, path)
+
+
+def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
+    """The base model's, but for what is about its own training; and what fine-tuning did."""
+    kept = {k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames")}
+    name = base.metadata.get("name")
+    mine = {"name": folder.name if folder else f"{name or 'model'}-finetuned", "base": name or "unnamed"}
+    return {**kept, **mine, "finetuning": facts}
 
 
 def _settings(training: dict) -> TrainingConfig:
