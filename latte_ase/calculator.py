@@ -120,7 +120,7 @@ class LatteCalculator(Calculator):
                 "(atoms.set_cell or atoms.center(vacuum=...))."
             )
         wanted = set(properties)
-        self._watch(atoms)
+        self.watch_domain(atoms)
         if self.chunk is not None and len(atoms) > self.chunk:
             self._keep(chunks.evaluate(self.engine, atoms, self.chunk), volume)
             return
@@ -143,8 +143,8 @@ class LatteCalculator(Calculator):
         if volume > 0:
             self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
 
-    def _watch(self, atoms):
-        """Warn once about each pair of elements that is outside the model's domain, or raise."""
+    def watch_domain(self, atoms):
+        """Warn once about each pair of elements that is outside the model's domain, or, where strict, raise DomainError."""
         if self.chunk is not None and len(atoms) > self.chunk:
             excursions = chunks.excursions(self.engine, atoms, self.chunk)
         else:

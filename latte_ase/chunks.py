@@ -263,7 +263,7 @@ def _computer(engine: Engine):
     cast = jax.tree.map(lambda a: np.asarray(a, engine.dtype), weights)
 
     def one(part):
-        with engine._precision():
+        with engine.precision():
             # a CPU computes the blocks in use one by one, in its cache; a GPU all together
             at_once, used = (1, part.used) if on_cpu else (len(part.graph.species), None)
             rest = np.zeros((*part.graph.is_atom.shape, 3), engine.dtype)

@@ -258,6 +258,11 @@ class Engine:
         skin: Angstrom added to the cutoff of the pair list.
         threads: CPU cores to use; default all that this process may use.
         kernel: of the pair loop, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
+
+    Attributes:
+        params, constants: of the potential, on the device and in the engine's precision.
+        stats: counters, see `Stats`.
+        domain: of the potential.
     """
 
     def __init__(
@@ -292,10 +297,10 @@ class Engine:
         self._last: tuple | None = None
         self._shapes: list[Shape] = []
         self._warm: set[tuple[Callable, Shape]] = set()
-        with self._precision():
+        with self.precision():
             weights = (potential.params, device_constants(potential))
             cast = jax.tree.map(lambda a: np.asarray(a, self.dtype), weights)
-            self._params, self._constants = jax.device_put(cast, self.device)
+            self.params, self.constants = jax.device_put(cast, self.device)
         self._members: dict[int, Any] = {}
 
     @contextmanager
@@ -306,8 +311,8 @@ class Engine:
             yield
 
     @contextmanager
-    def _precision(self):
-        # thread-local contexts: other users of JAX in this process keep their own setting
+    def precision(self):
+        """Precision, device and kernel of this engine, in this thread: other users of JAX keep their own settings."""
         with (
             jax.enable_x64(self.dtype == np.float64),
             jax.default_device(self.device),
@@ -353,9 +358,9 @@ class Engine:
         if member not in self._members:
             committee = self.potential.committee
             assert committee is not None
-            with self._precision():
+            with self.precision():
                 part = jax.tree.map(lambda a: np.asarray(a[member], self.dtype), committee.members)
-                self._members[member] = replaced(self._params, jax.device_put(part, self.device))
+                self._members[member] = replaced(self.params, jax.device_put(part, self.device))
         return self._members[member]
 
     def energies(self, atoms) -> np.ndarray:
@@ -419,7 +424,7 @@ class Engine:
             return placed, self._call(_derivatives, placed, *motion, params=params)
         with self._counting(), self._explained(placed):
             energies, gradients, virials = zip(*self._in_parts(_parts, placed, *motion, params=params), strict=True)
-            with self._precision():
+            with self.precision():
                 forces = _forces(gradients, [part.start for part in placed.parts], placed.reverse)
             forces, virials = self._fetch((forces, virials))
         return placed, (placed.joined(energies), forces, np.sum(virials, axis=0))
@@ -438,9 +443,9 @@ class Engine:
         cpu = self.device.platform == "cpu"
         # only loops over all blocks can be differentiated in reverse; a GPU takes all at once anyway
         blocks = {"used": placed.used} if cpu and function is not _hessian_products else {}
-        with self._counting(), self._precision(), self._explained(placed):
+        with self._counting(), self.precision(), self._explained(placed):
             result = function(
-                self.potential.architecture, 1 if cpu else placed.shape.blocks, params or self._params, self._constants,
+                self.potential.architecture, 1 if cpu else placed.shape.blocks, params or self.params, self.constants,
                 placed.graph, u, deformation.astype(self.dtype)[None], *more, **blocks,
             )  # fmt: skip
             return self._fetch(result)
@@ -458,9 +463,9 @@ class Engine:
         u, f = placed.spread(displacements, self.dtype), deformation.astype(self.dtype)[None]
 
         def one(part):
-            with self._precision():  # settings of JAX belong to a thread
+            with self.precision():  # settings of JAX belong to a thread
                 result = function(
-                    self.potential.architecture, 1, params or self._params, self._constants,
+                    self.potential.architecture, 1, params or self.params, self.constants,
                     part.graph, u, f, own=part.of(u), used=part.used,
                 )  # fmt: skip
                 return jax.block_until_ready(result)
@@ -512,7 +517,7 @@ class Engine:
         return _Placed(verlet, layout, shape, graph, parts, reverse, suspects, references, self._put)
 
     def _put(self, arrays):
-        with self._precision():
+        with self.precision():
             return jax.device_put(arrays, self.device)
 
     def _choose(self, need: Shape) -> Shape:

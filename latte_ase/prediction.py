@@ -173,7 +173,7 @@ class _Batches:
         self._frames: dict[bytes, Frames | None] = {}
         self._compiled: set[Shape] = set()
         self._compiling = Lock()
-        with engine._precision():
+        with engine.precision():
             weights = (engine.potential.params, device_constants(engine.potential))
             cast = jax.tree.map(lambda a: np.asarray(a, engine.dtype), weights)
             self.weights = jax.device_put(cast, engine.device)
@@ -268,7 +268,7 @@ class _Batches:
         # a CPU computes the blocks in use one by one, in its cache; a GPU all together
         at_once, used = (1, np.int32(used)) if self.on_cpu else (blocks, None)
         rest, unit = np.zeros((*graph.is_atom.shape, 3), dtype), np.eye(3, dtype=dtype)[None]
-        with self.engine._precision():
+        with self.engine.precision():
             result = function(
                 self.engine.potential.architecture, at_once, *self.weights, graph, rest, unit, used
             )  # fmt: skip

@@ -362,7 +362,7 @@ def test_strict_refuses_what_is_outside_the_domain(potential):
 def test_copies_share_the_weights(potential):
     calc = LatteCalculator(potential)
     twin = copy.deepcopy(calc)
-    assert twin.engine._params is calc.engine._params
+    assert twin.engine.params is calc.engine.params
     for mine, theirs in zip(*map(jax.tree.leaves, (potential.params, twin.potential.params)), strict=True):
         assert np.shares_memory(mine, theirs)
     assert twin.potential.metadata is not potential.metadata

@@ -110,7 +110,7 @@ def md(
     ):
         try:
             _bring(atoms, run.snapshot)
-            calc._watch(atoms)
+            calc.watch_domain(atoms)
             if not resume:
                 files.write(atoms, run.snapshot)
             while run.snapshot.step < steps:
@@ -120,7 +120,7 @@ def md(
                 while run.snapshot.step < stop:
                     run.advance(stop)
                 _bring(atoms, run.snapshot)
-                calc._watch(atoms)
+                calc.watch_domain(atoms)
                 if stop % interval == 0:
                     files.write(atoms, run.snapshot)
                 if checkpoint is not None and (stop % checkpoint_interval == 0 or stop == steps):

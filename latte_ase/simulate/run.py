@@ -160,9 +160,9 @@ class Run:
         before, traced = int(progress.state.step), chunk.compilations()
         engine = self.engine
         method = Method(type(self.ensemble), engine.potential.architecture)
-        weights = engine._params, engine._constants
+        weights = engine.params, engine.constants
         setting = Setting(weights, self._reference, self._system, self._numbers, self.key)
-        with engine._precision():
+        with engine.precision():
             if self._by_threads:
                 progress = self._host_loop(method, setting, progress, until)
             else:
@@ -265,7 +265,7 @@ class Run:
             leaf = np.asarray(leaf)
             return leaf if leaf.dtype in (np.int32, np.uint32) else leaf.astype(self.engine.dtype)
 
-        with self.engine._precision():
+        with self.engine.precision():
             return jax.device_put(jax.tree.map(cast, tree), self.engine.device)
 
     def _diagnose(self, progress: Progress, status: int) -> str:
