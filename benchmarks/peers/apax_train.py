@@ -76,6 +76,7 @@ def main(folder: Path, budget: float):
     """The error and the cost."""
     os.chdir(folder)  # the log of the training is written here
     files = ("train.extxyz", "valid.extxyz")
+    train(folder, "first", files, SHORT)  # the first one in a process also loads and compiles what the others share
     short, longer = (train(folder, f"probe{n}", files, n) for n in (SHORT, LONGER))
     epochs = max(2, round(budget / ((longer - short) / (LONGER - SHORT))))
     seconds = train(folder, "model", files, epochs)
