@@ -13,7 +13,7 @@ from typing import Any
 from latte_ase.descriptors import DESCRIPTORS
 
 PRESETS = ("small", "medium", "large")
-"""Settings that served well, from quick to accurate; files of the folder `presets`."""
+"""Settings to begin with, from quick to thorough; files of the folder `presets`."""
 
 
 @dataclass(frozen=True, kw_only=True)
