@@ -108,7 +108,7 @@ def finetune(
     train = new.train + reference_energies.moved(old.train, base, start)
     held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
     prepared = dataset.prepare(start, train)
-    start = with_repulsion_outside(start, prepared)
+    start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
     with epoch_bar(settings.epochs, f"fine-tuning ({name})", report) as show:
         result = fit(
             start,

@@ -155,6 +155,16 @@ def test_replayed_frames_without_labels_get_those_of_the_base_model(base):
     assert result.base_errors["fine-tuned"]["energy_mae"] < 1e-2  # E0 of the base model, not the shifted one
 
 
+def test_replayed_frames_do_not_move_the_repulsion(base):
+    """What the base model says of atoms closer than it was trained on is its repulsion, which has to stay."""
+    close = bulk("Cu", cubic=True)
+    close.set_distance(0, 1, 1.9, fix=0)
+    how = {"epochs": 1, "rate": 1e-9, "report": lambda row, epochs: None}
+    result = finetune(base, frames(4, seed=1), replayed=[close.copy() for _ in range(4)], **how)
+    assert result.potential.constants["repulsion_range"][0, 0] > 1.95
+    assert result.base_errors["fine-tuned"]["forces_mae"] < 1
+
+
 def test_energies_alone_are_enough(base):
     new = frames(6, seed=1, factor=1.5)
     for atoms in new:
