@@ -6,7 +6,7 @@ Neighbour lists are built once per frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -226,6 +226,21 @@ def fit_reference_energies(energies, compositions) -> np.ndarray:
         of least norm: right in sum, meaningless one by one.
     """
     return np.linalg.lstsq(np.asarray(compositions, float), np.asarray(energies, float), rcond=None)[0]
+
+
+def given_reference_energies(energies: Mapping[str, float], elements: Sequence[str]) -> np.ndarray:
+    """E0 (species,) in eV of energies by symbol.
+
+    Raises:
+        ValueError: an element has none; names it.
+    """
+    missing = [e for e in elements if e not in energies]
+    if missing:
+        raise ValueError(
+            f"Reference energies are given for {', '.join(energies)}, but not for {', '.join(missing)}. Give those of "
+            "all elements ([data.reference_energies], the file of isolated atoms), or none at all for least squares."
+        )
+    return np.array([energies[e] for e in elements], np.float64)
 
 
 def compositions(frames: Sequence[Frame], n_species: int) -> np.ndarray:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from latte_ase.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from latte_ase.finetuning import FineTuned
+
+
+UNITS = {"energy": "meV/atom", "forces": "meV/Å"}
+"""Of errors; values are drawn in eV."""
 
 
 def _pyplot() -> Any:
@@ -33,11 +35,8 @@ def parity(evaluation: Evaluation, path=None):
     """
     figure, axes = _pyplot().subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     numbers = evaluation.metrics
-    panels = (
-        ("energy", evaluation.energy.reshape(-1, 2), "eV/atom", "meV/atom"),
-        ("forces", evaluation.forces.reshape(-1, 2), "eV/Å", "meV/Å"),
-    )
-    for axis, (name, values, unit, small) in zip(axes, panels, strict=True):
+    for axis, (name, small) in zip(axes, UNITS.items(), strict=True):
+        values, unit = getattr(evaluation, name).reshape(-1, 2), small.removeprefix("m")
         low, high = values.min(), values.max()
         axis.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
         axis.plot(*values.T, ".", ms=2 if name == "forces" else 5, alpha=0.4, color="#0072B2", rasterized=True)
@@ -58,17 +57,13 @@ def history(rows: list[dict[str, float]], path=None):
         The matplotlib figure.
     """
     figure, axes = _pyplot().subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    epochs = [row["epoch"] for row in rows]
-    for axis, name, unit in zip(axes, ("energy", "forces"), ("meV/atom", "meV/Å"), strict=True):
-        for part, colour in (("train", "#999999"), ("valid", "#D55E00")):
-            axis.semilogy(epochs, [row[f"{part}_{name}_rmse"] for row in rows], label=part, color=colour)
-        axis.set(xlabel="epoch", ylabel=f"{name} RMSE ({unit})")
-        axis.legend(frameon=False)
+    for axis, name in zip(axes, UNITS, strict=True):
+        _curves(axis, rows, name)
     return _finish(figure, path)
 
 
 def finetuning(result: FineTuned, path=None):
-    """Errors against the epoch, and forces of held-out frames before and after against their labels.
+    """Errors against the epoch, and held-out frames before and after against their labels: forces, or energies alone.
 
     Args:
         result: of `latte_ase.finetune`.
@@ -78,21 +73,31 @@ def finetuning(result: FineTuned, path=None):
         The matplotlib figure.
     """
     figure, (left, right) = _pyplot().subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    epochs = [row["epoch"] for row in result.history]
-    for part, colour in (("train", "#999999"), ("valid", "#D55E00")):
-        left.semilogy(epochs, [row[f"{part}_forces_rmse"] for row in result.history], label=part, color=colour)
-    left.set(xlabel="epoch", ylabel="forces RMSE (meV/Å)")
-    left.legend(frameon=False)
-    shown = [stage for stage in result.evaluations if stage != "E0 re-fitted"]  # it moves energies alone
-    for stage, colour in zip(shown, ("#999999", "#0072B2")[-len(shown) :], strict=True):
-        forces = result.evaluations[stage].forces.reshape(-1, 2)
-        label = f"{stage}: MAE {result.errors[stage]['forces_mae']:.3g} meV/Å"
-        right.plot(*forces.T, ".", ms=2, alpha=0.4, color=colour, label=label, rasterized=True)
-    limits = [f(result.evaluations["fine-tuned"].forces[..., 0], initial=0) for f in (np.min, np.max)]
+    name = "forces" if result.evaluations["fine-tuned"].forces.size else "energy"
+    _curves(left, result.history, name)
+    # the change of E0 moves energies by electronvolts, forces not at all
+    before = "E0 re-fitted" if name == "energy" else "base model"
+    for stage, colour in ((before, "#999999"), ("fine-tuned", "#0072B2")):
+        if stage in result.evaluations:
+            values = getattr(result.evaluations[stage], name).reshape(-1, 2)
+            label = f"{stage}: MAE {result.errors[stage][f'{name}_mae']:.3g} {UNITS[name]}"
+            right.plot(*values.T, ".", ms=2 if name == "forces" else 5, alpha=0.4, color=colour, label=label)
+    labels = getattr(result.evaluations["fine-tuned"], name)[..., 0]
+    limits = [labels.min(), labels.max()]
     right.plot(limits, limits, color="0.2", lw=0.8, zorder=0)
-    right.set(xlabel="forces, label (eV/Å)", ylabel="forces, model (eV/Å)")
+    unit = UNITS[name].removeprefix("m")
+    right.set(xlabel=f"{name}, label ({unit})", ylabel=f"{name}, model ({unit})")
     right.legend(frameon=False, markerscale=4)
     return _finish(figure, path)
+
+
+def _curves(axis, rows: list[dict[str, float]], name: str) -> None:
+    """RMSE against the epoch, training and validation."""
+    epochs = [row["epoch"] for row in rows]
+    for part, colour in (("train", "#999999"), ("valid", "#D55E00")):
+        axis.semilogy(epochs, [row[f"{part}_{name}_rmse"] for row in rows], label=part, color=colour)
+    axis.set(xlabel="epoch", ylabel=f"{name} RMSE ({UNITS[name]})")
+    axis.legend(frameon=False)
 
 
 def _finish(figure, path):

@@ -41,6 +41,26 @@ def test_a_frame_without_labels_is_refused(labelled):
         evaluate("latte-si", [labelled[0], bulk("Si")])
 
 
+def test_stress_is_compared_where_asked_for(labelled):
+    calculator = LatteCalculator("latte-si")
+    atoms = labelled[0].copy()
+    atoms.calc = calculator
+    stress = atoms.get_stress(voigt=False)
+    stress[1, 2] += 3e-3
+    stress[2, 1] += 3e-3
+    atoms.calc = SinglePointCalculator(atoms, stress=stress)
+    m = evaluate("latte-si", [atoms], labels=("stress",)).metrics
+    assert m["stress_mae"] == pytest.approx(3 / 6, rel=1e-3) and m["stress_rmse"] == pytest.approx(
+        3 / np.sqrt(6), rel=1e-3
+    )
+    assert "stress_mae" not in evaluate("latte-si", labelled).metrics
+
+
+def test_a_label_of_another_name_is_refused(labelled):
+    with pytest.raises(ValueError, match="labels are force; allowed are energy, forces, stress"):
+        evaluate("latte-si", labelled, labels=("energy", "force"))
+
+
 def test_plots_are_written(labelled, tmp_path):
     plots.parity(evaluate("latte-si", labelled), tmp_path / "new" / "parity.png")
     keys = [f"{part}_{name}_rmse" for part in ("train", "valid") for name in ("energy", "forces")]

@@ -83,10 +83,9 @@ def main(folder: Path, budget: float):
     calc = ASECalculator(folder / "model")
     test = read(folder / "test.extxyz", ":")
     errors, energies = [], []
-    for atoms in test:
-        reference, energy = atoms.get_forces(), atoms.get_potential_energy()
-        errors.append(calc.get_property("forces", atoms) - reference)
-        energies.append((float(calc.get_property("energy", atoms)) - energy) / len(atoms))
+    for atoms, found in zip(test, calc.batch_eval(test, BATCH, silent=True), strict=True):
+        errors.append(found.get_forces() - atoms.get_forces())
+        energies.append((found.get_potential_energy() - atoms.get_potential_energy()) / len(atoms))
     errors = np.concatenate(errors)
     write(folder / "structure.extxyz", test[0])
     result = {

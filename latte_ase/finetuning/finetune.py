@@ -96,7 +96,7 @@ def finetune(
     if energies is None:
         start = reference_energies.refitted(extended, new.train)
     else:
-        start = reference_energies.given(extended, energies)
+        start = replace(extended, reference_energies=dataset.given_reference_energies(energies, extended.elements))
 
     labels = settings.labels
     stages = {"base model": base, "E0 re-fitted": start} if extended is base else {"E0 re-fitted": start}
@@ -124,7 +124,9 @@ def finetune(
 
     evaluations["fine-tuned"] = evaluate(result.potential, new.held, labels=labels)
     if old.held:
-        base_evaluations["fine-tuned"] = evaluate(_with_energies_of(base, result.potential), old.held, labels=labels)
+        base_evaluations["fine-tuned"] = evaluate(
+            reference_energies.with_those_of(base, result.potential), old.held, labels=labels
+        )
     facts = {"strategy": name, "frames": len(new.train), "held_out": {k: e.metrics for k, e in evaluations.items()}}
     potential = replace(result.potential, metadata=_metadata(base, folder, facts))
     path = potential.save(folder / FILE) if folder else None
@@ -180,13 +182,6 @@ def _base_frames(base: Potential, replayed, valid_fraction: float, settings: Tra
 def _split(structures: list[Atoms], fraction: float, seed: int) -> _Frames:
     kept, out_of = dataset.split(len(structures), fraction, seed)
     return _Frames([structures[k] for k in kept], [structures[k] for k in out_of])
-
-
-def _with_energies_of(base: Potential, potential: Potential) -> Potential:
-    """The potential with the E0 of the base model for the elements that this knows."""
-    known = dict(zip(base.elements, base.reference_energies, strict=True))
-    energies = [known.get(e, e0) for e, e0 in zip(potential.elements, potential.reference_energies, strict=True)]
-    return replace(potential, reference_energies=np.array(energies))
 
 
 def with_repulsion_outside(potential: Potential, frames) -> Potential:

@@ -33,25 +33,16 @@ def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     return replace(potential, reference_energies=potential.reference_energies + shift)
 
 
-def given(potential: Potential, energies: dict[str, float]) -> Potential:
-    """E0 as given, in eV by symbol.
-
-    Raises:
-        ValueError: an element of the potential is missing.
-    """
-    missing = [e for e in potential.elements if e not in energies]
-    if missing:
-        raise ValueError(
-            f"Reference energies are given for {', '.join(energies)}, but not for {', '.join(missing)}. Give all of "
-            "them, or none for least squares."
-        )
-    return replace(potential, reference_energies=np.array([energies[e] for e in potential.elements], float))
+def with_those_of(base: Potential, potential: Potential) -> Potential:
+    """The potential with the E0 of the base model for the elements that this knows."""
+    known = dict(zip(base.elements, base.reference_energies, strict=True))
+    energies = [known.get(e, e0) for e, e0 in zip(potential.elements, potential.reference_energies, strict=True)]
+    return replace(potential, reference_energies=np.array(energies))
 
 
 def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Atoms]:
     """Copies whose energies count from the E0 of `end` instead of those of `start`; elements as in `end`."""
-    known = dict(zip(start.elements, start.reference_energies, strict=True))
-    shift = np.array([e0 - known.get(e, e0) for e, e0 in zip(end.elements, end.reference_energies, strict=True)])
+    shift = end.reference_energies - with_those_of(start, end).reference_energies
     copies = []
     for atoms in frames:
         copy, change = atoms.copy(), shift[end.species(atoms.numbers)].sum()

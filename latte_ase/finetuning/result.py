@@ -21,7 +21,7 @@ class FineTuned:
         evaluations: of the held-out new frames, by stage: "base model", "E0 re-fitted", "fine-tuned"; the first is
             missing where the base model does not know all elements.
         base_evaluations: of held-out frames of the base model's data, with its own E0: "base model", "fine-tuned";
-            empty without `replay`.
+            empty without `replayed`.
         path: the model file written, or None.
     """
 

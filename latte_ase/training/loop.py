@@ -156,13 +156,7 @@ def reference_energies(config: Config, potential: Potential, frames: Sequence[Fr
             if len(atoms) == 1:
                 given[atoms.get_chemical_symbols()[0]] = atoms.get_potential_energy()
     if given:
-        missing = [e for e in potential.elements if e not in given]
-        if missing:
-            raise ValueError(
-                f"Reference energies are given for {', '.join(given)}, but not for {', '.join(missing)}. Add them "
-                "to [data.reference_energies] or to the file of isolated atoms, or leave both out for least squares."
-            )
-        return np.array([given[e] for e in potential.elements], np.float64)
+        return dataset.given_reference_energies(given, potential.elements)
     labelled = [f for f in frames if f.energy is not None]
     counts = dataset.compositions(labelled, len(potential.elements))
     return dataset.fit_reference_energies([f.energy for f in labelled], counts)

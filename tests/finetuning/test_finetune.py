@@ -211,6 +211,13 @@ def test_the_picture_shows_history_and_forces(tuned, tmp_path):
     assert before.startswith("base model: MAE") and after.startswith("fine-tuned: MAE")
 
 
+def test_without_forces_the_picture_shows_energies(base, tmp_path):
+    result = finetune(base, frames(6, seed=2), force_weight=0.0, epochs=2, report=lambda row, epochs: None)
+    left, right = result.plot(tmp_path / "picture.png").axes
+    assert left.get_ylabel() == "energy RMSE (meV/atom)" and right.get_xlabel() == "energy, label (eV/atom)"
+    assert [line.get_label().split(":")[0] for line in right.lines[:2]] == ["E0 re-fitted", "fine-tuned"]
+
+
 def test_unknown_strategy_is_refused(base):
     with pytest.raises(ValueError, match="strategy is 'lorax'; allowed are full, network, last-layer, lora"):
         finetune(base, frames(4, seed=2), strategy="lorax")

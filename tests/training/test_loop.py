@@ -248,7 +248,7 @@ def test_reference_energies_of_isolated_atoms_and_given_ones(start, tmp_path):
     write(tmp_path / "atoms.xyz", [atom, pair])
     config = recipe("")
     config["data"]["isolated_atoms"] = str(tmp_path / "atoms.xyz")
-    with pytest.raises(ValueError, match=r"given for Cu, but not for Al\. Add them to \[data\.reference_energies\]"):
+    with pytest.raises(ValueError, match=r"given for Cu, but not for Al\. Give those of all elements"):
         reference_energies(load_config(config), *start)
     config["data"]["reference_energies"] = {"Al": -0.25}
     np.testing.assert_array_equal(reference_energies(load_config(config), *start), [-0.25, -1.5])
