@@ -132,8 +132,9 @@ def training(model, atoms, *, budget: float) -> dict:
     from latte_ase.dataset import batch_shapes, make_batch, prepare
     from latte_ase.potential import device_constants
     from latte_ase.training.config import TrainingConfig
+    from latte_ase.training.optimiser import optimiser
     from latte_ase.training.parametrisation import everything
-    from latte_ase.training.step import State, make_step, optimiser
+    from latte_ase.training.step import State, make_step
 
     labelled = atoms.copy()
     labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(atoms), 3)))

@@ -22,8 +22,9 @@ from latte_ase import predict
 from latte_ase.dataset import prepare
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import Batches, initial_potential
+from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step, optimiser
+from latte_ase.training.step import State, make_step
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 ROUNDS = 5

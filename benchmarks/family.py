@@ -35,8 +35,9 @@ from latte_ase.engine import Engine
 from latte_ase.potential import Architecture, device_constants, init_params
 from latte_ase.training import load_config
 from latte_ase.training.loop import Batches, initial_potential, with_constants
+from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step, optimiser
+from latte_ase.training.step import State, make_step
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 SMALL = "4,-:8,a,a:8,ab,ab:4,a,b,ab"

@@ -14,6 +14,8 @@ from latte_ase.descriptors import DESCRIPTORS
 
 PRESETS = ("small", "medium", "large")
 """Settings to begin with, from quick to thorough; files of the folder `presets`."""
+OPTIMISERS = ("muon", "adamw")
+"""See `optimiser.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +71,10 @@ class TrainingConfig:
     Attributes:
         epochs: passes over the training set.
         batch_size: structures per step.
+        optimiser: "muon" for the matrices and Adam for all else, or "adamw"; see `optimiser.py`.
         rate: peak learning rate, reached after the warm-up, then a cosine down to 1 % of it.
         warmup: share of all steps with a rising rate.
-        weight_decay: decoupled decay (AdamW) of the networks' weight matrices.
+        weight_decay: decoupled decay of the networks' weight matrices.
         clip: largest norm of the gradient.
         ema: decay of the moving average of parameters, which is what is validated and saved.
         energy_weight: of the squared error in eV/atom.
@@ -88,6 +91,7 @@ class TrainingConfig:
 
     epochs: int = 100
     batch_size: int = 4
+    optimiser: str = "muon"
     rate: float = 3e-3
     warmup: float = 0.02
     weight_decay: float = 1e-4
@@ -101,6 +105,10 @@ class TrainingConfig:
     spatial_weight: float = 0.0
     displacement: float = 0.02
     seed: int = 0
+
+    def __post_init__(self):
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"optimiser is {self.optimiser!r}; allowed are {', '.join(OPTIMISERS)}.")
 
     @property
     def labels(self) -> tuple[str, ...]:

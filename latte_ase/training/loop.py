@@ -26,8 +26,9 @@ from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint
 from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.loss import Errors, errors, loss, predict
+from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import Parametrisation, everything
-from latte_ase.training.step import State, make_step, optimiser
+from latte_ase.training.step import State, make_step
 
 DTYPE = np.float32
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"

@@ -13,8 +13,9 @@ import numpy as np
 
 from latte_ase.potential import Potential
 
-FACTORED = ("kernel", "mixing")
-"""Parameters whose last two axes are a matrix that `low_rank` takes: of networks, and of the descriptor's mixing."""
+MATRICES = ("kernel", "mixing")
+"""Names of the parameters whose last two axes are a matrix, of networks or of a descriptor's mixing; any axes before them
+tell matrices apart."""
 
 
 class Parametrisation(NamedTuple):
@@ -85,7 +86,7 @@ def low_rank(potential: Potential, rank: int = 4, *, seed: int = 0) -> Parametri
     start = {
         name: _change(leaf, rank, rng)
         for name, (path, leaf) in zip(names, paths, strict=True)
-        if path[-1].key in FACTORED and np.ndim(leaf) >= 2
+        if path[-1].key in MATRICES and np.ndim(leaf) >= 2
     }
 
     def params(trained):

@@ -1,4 +1,4 @@
-"""One optimiser step: gradient, update, projection into the domain, moving average."""
+"""One training step: gradient, update, projection into the domain, moving average."""
 
 from __future__ import annotations
 
@@ -31,30 +31,6 @@ class State(NamedTuple):
     average: Any
     optimiser: Any
     step: Any
-
-
-def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformation:
-    """Clipping, AdamW with warm-up and cosine; decay acts on the networks' weight matrices only.
-
-    Args:
-        config: rates and weights.
-        n_steps: length of the schedule.
-    """
-    warm = max(1, round(config.warmup * n_steps))
-    rate = optax.warmup_cosine_decay_schedule(
-        0.05 * config.rate, config.rate, warm, max(n_steps, warm + 1), 0.01 * config.rate
-    )
-
-    def decayed(params):
-        def is_kernel(path, _):
-            return "kernel" in jax.tree_util.keystr(path)
-
-        return jax.tree_util.tree_map_with_path(is_kernel, params)
-
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip),
-        optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed),
-    )
 
 
 def make_step(

@@ -15,8 +15,9 @@ from latte_ase.model_io import flatten
 from latte_ase.potential import device_constants
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.loop import initial_potential
+from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step, optimiser
+from latte_ase.training.step import State, make_step
 
 CONFIG = TrainingConfig(rate=20.0, stress_weight=1.0, ema=0.5)  # the first step has a rate of 1
 
