@@ -14,6 +14,9 @@ its own network.  With `embedding` = K > 0, elements are vectors e, and the size
 not depend on their number:
 
     W[s_i, s_j][n, u] = (e[s_i] . P[:, u]) SUM_k e[s_j, k] M[n, k, u]
+
+With smoothness p > 0, R_n is divided by n^p, so that training finds smooth radial weights before rough ones: the prior of
+linear ACE (J. Chem. Phys. 159, 164101 (2023)), here in what a step of an optimiser can do and not as a penalty.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from latte_ase import contractions
@@ -48,6 +52,7 @@ class Reduced(Local):
         n_radial: number of radial functions.
         embedding: length K of the element vectors; 0 for independent weights of every pair of elements.
         mixing: "learned", or "random": W or M keeps its random start.
+        smoothness: p, 0 or more.
     """
 
     contractions: str
@@ -55,6 +60,7 @@ class Reduced(Local):
     n_radial: int = 8
     embedding: int = 0
     mixing: str = "learned"
+    smoothness: float = 0.0
 
     def __post_init__(self):
         contractions.parse(self.contractions)
@@ -63,6 +69,8 @@ class Reduced(Local):
                 f"cutoff is {self.cutoff} Angstrom, n_radial {self.n_radial} and embedding {self.embedding}; a "
                 "positive length, at least one radial function and element vectors of length 0 or more are needed."
             )
+        if self.smoothness < 0:
+            raise ValueError(f"smoothness is {self.smoothness}; 0 or more is needed, 1 is a good value.")
         if self.mixing not in MIXINGS:
             raise ValueError(f"mixing is {self.mixing!r}; allowed are {', '.join(MIXINGS)}.")
 
@@ -96,8 +104,10 @@ class Reduced(Local):
         }
 
     def tables(self, params):
-        """W (species of centre, species of neighbour, n_radial, columns), or factors of it."""
+        """W / n^p (species of centre, species of neighbour, n_radial, columns), or factors of it."""
         mixing = params["mixing"] if self.mixing == "learned" else lax.stop_gradient(params["mixing"])
+        prior = np.arange(1, self.n_radial + 1) ** -float(self.smoothness)
+        mixing = mixing * prior.astype(mixing.dtype).reshape(-1, *(1,) * (2 if self.embedding else 1))
         if not self.embedding:
             return mixing
         return {

@@ -153,6 +153,11 @@ def test_refusals_of_reduced(wrong):
         Reduced(contractions=TERMS, **({"cutoff": 3.0} | wrong))
 
 
+def test_negative_smoothness_is_refused():
+    with pytest.raises(ValueError, match=r"smoothness is -1\.0; 0 or more is needed"):
+        Reduced(contractions=TERMS, cutoff=3.0, smoothness=-1.0)
+
+
 def test_an_unknown_mixing_is_refused():
     with pytest.raises(ValueError, match="mixing is 'guessed'; allowed are learned, random"):
         Reduced(contractions=TERMS, cutoff=3.0, mixing="guessed")

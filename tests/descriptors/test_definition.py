@@ -33,16 +33,17 @@ def latte(mode):
     return Latte(contractions=TERMS, cutoff=CUTOFF, species_mode=mode, max_width=1.5, embedding=3), column_values
 
 
-def reduced(embedding):
-    """Descriptor, and SUM_n W[n, u] R_n of its definition."""
+def reduced(embedding, smoothness=0.0):
+    """Descriptor, and SUM_n W[n, u] R_n / n^p of its definition."""
 
     def column_values(params, s_i, s_j, r):
         x, n = r / CUTOFF, np.arange(1, 4)
         fade = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
         mixing = params["mixing"][s_i, s_j] if not embedding else vector_mixing(params, s_i, s_j)
-        return (np.sqrt(2 / CUTOFF) * np.sin(n * np.pi * x) / r * fade) @ mixing
+        return (np.sqrt(2 / CUTOFF) * np.sin(n * np.pi * x) / r * fade / n**smoothness) @ mixing
 
-    return Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3, embedding=embedding), column_values
+    options = {"n_radial": 3, "embedding": embedding, "smoothness": smoothness}
+    return Reduced(contractions=TERMS, cutoff=CUTOFF, **options), column_values
 
 
 def vector_mixing(params, s_i, s_j):
@@ -56,6 +57,8 @@ MEMBERS = {
     "latte embedded": latte("embedded"),
     "reduced": reduced(0),
     "reduced with vectors": reduced(2),
+    "reduced and smooth": reduced(0, 1.5),
+    "reduced with vectors and smooth": reduced(2, 1.0),
 }
 
 

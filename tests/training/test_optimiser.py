@@ -52,9 +52,7 @@ def test_matrices_move_as_far_in_all_directions(params, gradient, path):
 def test_all_else_moves_by_the_sign_of_the_gradient_as_adam_does(params, gradient):
     muon = first_step(TrainingConfig(weight_decay=0.0, clip=1e9), gradient, params)
     adam = first_step(TrainingConfig(weight_decay=0.0, clip=1e9, optimiser="adamw"), gradient, params)
-    step = (
-        1 + 0.9 / 1.9
-    )  # Nesterov looks ahead: b m / (1 - b^2) + (1 - b) g / (1 - b) with b = 0.9, m = (1 - b) g, of Nadam
+    step = 1 + 0.9 / 1.9  # with Nesterov's look ahead, b (1 - b) g / (1 - b^2) + g where b = 0.9
     for layer, part in (("Dense_0", "bias"), ("Dense_1", "bias"), ("Dense_2", "bias"), ("Dense_2", "kernel")):
         sign = -np.sign(gradient["network"][layer][part])
         np.testing.assert_allclose(muon["network"][layer][part], step * sign, rtol=1e-3)
