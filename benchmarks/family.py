@@ -128,7 +128,14 @@ def config(name: str, member: dict, folder: Path, energies: dict, epochs: int) -
             "valid": str(folder / "valid.extxyz"),
             "reference_energies": energies,
         },
-        "training": {"epochs": epochs, "batch_size": BATCH, "rate": 3e-3, "energy_weight": 10.0, "seed": 0},
+        "training": {
+            "epochs": epochs,
+            "batch_size": BATCH,
+            "optimiser": "adamw",  # the peer has Adam too
+            "rate": 3e-3,
+            "energy_weight": 10.0,
+            "seed": 0,
+        },
     }
 
 
