@@ -66,7 +66,7 @@ def train(molecule: str, preset: str, options, folder: Path) -> dict:
     resume = (folder / "checkpoint.safetensors").exists()
     result = latte_ase.train(overridden(config, options.set), out=folder, resume=resume)
     processor = time.process_time() - processor
-    best = min(result.history, key=lambda row: row["loss"])
+    best = min(result.history, key=lambda row: row["criterion"])
     judged = judge(result, read(f"{stem}_test.extxyz", ":")) if options.held == HELD else {}
     return judged | {
         "valid": best["valid_forces_mae"],

@@ -254,7 +254,7 @@ def _print_coverage(found: dict[str, float]):
 
 
 def _report_best(history):
-    best = min(history, key=lambda row: row["loss"])
+    best = min(history, key=lambda row: row["criterion"])
     print(
         f"best epoch {best['epoch']}: energy {best['valid_energy_mae']:.2f} / {best['valid_energy_rmse']:.2f} meV/atom, "
         f"forces {best['valid_forces_mae']:.1f} / {best['valid_forces_rmse']:.1f} meV/Å (MAE / RMSE)"

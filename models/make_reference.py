@@ -7,11 +7,13 @@ Run it once, when the weights of a new model are final; a name never changes its
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk, molecule
+from crystal import CRYSTALS
 
 from latte_ase import LatteCalculator
 
@@ -25,6 +27,12 @@ SHEAR = np.array([[1.0, 0.03, 0], [0, 0.98, 0.02], [-0.01, 0, 1.03]])
 def silicon():
     """Eight atoms off their sites."""
     return bulk("Si", cubic=True, a=5.4)
+
+
+def crystal(name):
+    """The cubic cell of a model of one element, squeezed by a hundredth."""
+    found = CRYSTALS[name]
+    return bulk(found.symbol, found.structure, a=0.99 * found.lattice, cubic=True)
 
 
 def water():
@@ -42,7 +50,7 @@ def main(name):
     """Two structures, the second one sheared, in float64."""
     structures = []
     for deformation in (np.eye(3), SHEAR):
-        atoms = {"latte-si": silicon, "latte-water": water}[name]()
+        atoms = {"latte-si": silicon, "latte-water": water}.get(name, partial(crystal, name))()
         atoms.rattle(0.05, seed=1)
         atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
         atoms.calc = LatteCalculator.from_pretrained(name, dtype="float64")

@@ -17,9 +17,9 @@ from latte_ase import LatteCalculator
 MODELS = Path(__file__).parents[1] / "models"
 
 
-def checks(model):
-    """The module models/MODEL/check.py."""
-    spec = importlib.util.spec_from_file_location(f"check_{model}", MODELS / model / "check.py")
+def crystal():
+    """The module models/crystal.py."""
+    spec = importlib.util.spec_from_file_location("crystal", MODELS / "crystal.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -28,9 +28,9 @@ def checks(model):
 @pytest.fixture(scope="module")
 def silicon():
     """Relaxed cubic cell, its calculator, and the checks."""
-    check = checks("latte-si")
+    check = crystal()
     calculator = LatteCalculator.from_pretrained("latte-si", dtype="float64")
-    return check, calculator, check.relaxed_cell(calculator)
+    return check, calculator, check.relaxed_cell(check.CRYSTALS["latte-si"], calculator)
 
 
 def test_silicon_has_the_lattice_constant_of_pbe(silicon):
@@ -93,6 +93,6 @@ def test_ase_finds_the_vibrations_that_the_hessian_has(tmp_path):
 @pytest.mark.slow
 def test_silicon_vacancy_relaxes(silicon):
     check, calculator, atoms = silicon
-    formation, moved, converged = check.vacancy(atoms, calculator)
+    formation, moved, converged = check.vacancy(atoms, calculator, 3)
     assert converged and moved < 1.0
     assert 2.0 < formation < 4.5

@@ -25,7 +25,7 @@ from latte_ase.potential import Architecture, Potential, device_constants, featu
 from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint
 from latte_ase.training.config import Config, TrainingConfig, load_config
-from latte_ase.training.loss import Errors, errors, loss, predict
+from latte_ase.training.loss import Errors, criterion, errors, predict
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import Parametrisation, everything
 from latte_ase.training.step import State, make_step
@@ -34,8 +34,8 @@ DTYPE = np.float32
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 
 
-def _errors_of(architecture, params, constants, batch, delta):
-    return errors(predict(architecture, params, constants, batch), batch, delta)
+def _errors_of(architecture, params, constants, batch):
+    return errors(predict(architecture, params, constants, batch), batch)
 
 
 # compiled once per architecture and shape, whatever the number of trainings
@@ -49,7 +49,7 @@ class Result:
 
     Attributes:
         potential: with the parameters of the best epoch.
-        history: one row per epoch: epoch, loss and errors (meV/atom, meV/Angstrom), seconds.
+        history: one row per epoch: epoch, `loss.criterion` and errors (meV/atom, meV/Angstrom), seconds.
         path: the model file written, or None.
     """
 
@@ -208,12 +208,12 @@ def _cast(tree):
     return jax.tree.map(lambda a: np.asarray(a, DTYPE), tree)
 
 
-def evaluate_sums(potential: Potential, batches: Batches, params, delta: float = np.inf) -> Errors:
-    """Error sums over all batches; `delta` as in `errors`."""
+def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
+    """Error sums over all batches."""
     constants = _cast(device_constants(potential))
     total = None
     for batch in batches():
-        total = add(total, _errors(potential.architecture, params, constants, batch, delta))
+        total = add(total, _errors(potential.architecture, params, constants, batch))
     assert total is not None
     return Errors(*(np.asarray(x, float) for x in total))
 
@@ -242,14 +242,14 @@ def fit(
             them, shuffled.
         folder: where metrics.csv and checkpoint.safetensors are written; None writes nothing.
         resume: continue from the checkpoint in `folder`.
-        patience: stop after so many epochs without a better validation loss.
+        patience: stop after so many epochs without a better validation error.
         report: called after every epoch with its row and the number of epochs.
 
     Returns:
         `Result` with the parameters of the best epoch.
 
     Raises:
-        FloatingPointError: the loss is no longer a number.
+        FloatingPointError: the validation error is no longer a number.
         OSError: the disk is full; says how to go on.
         RuntimeError: the process was forked from one that used JAX.
     """
@@ -265,7 +265,7 @@ def fit(
     trained = _cast(parametrisation.start)
     params_of = jit(parametrisation.params)
     state = State(trained, trained, transformation.init(trained), np.zeros((), np.int32))
-    best: dict[str, Any] = {"loss": np.inf, "epoch": 0}
+    best: dict[str, Any] = {"criterion": np.inf, "epoch": 0}
     best_trained, history = trained, []
     if folder is not None:  # a killed run may have left half a file
         for name in (CHECKPOINT, METRICS, FILE):
@@ -286,19 +286,19 @@ def fit(
             state, sums = step(state, constants, batch)
             total = add(total, sums)
         assert total is not None
-        checked = evaluate_sums(potential, valid, params_of(state.average), training.huber)
-        row = {"epoch": epoch, "loss": float(loss(checked, weights))}
+        checked = evaluate_sums(potential, valid, params_of(state.average))
+        row = {"epoch": epoch, "criterion": float(criterion(checked, weights))}
         row |= {f"train_{k}": v for k, v in metrics(total).items()}
         row |= {f"valid_{k}": v for k, v in metrics(checked).items()}
         row["seconds"] = time.perf_counter() - start
-        if not np.isfinite(row["loss"]):
+        if not np.isfinite(row["criterion"]):
             raise FloatingPointError(
-                f"The loss is {row['loss']} after epoch {epoch}. Lower the learning rate (now {training.rate}) "
+                f"The validation error is {row['criterion']} after epoch {epoch}. Lower the learning rate (now {training.rate}) "
                 "and look for frames with absurd forces."
             )
         history.append(row)
-        if row["loss"] < best["loss"]:
-            best, best_trained = {"loss": row["loss"], "epoch": epoch}, state.average
+        if row["criterion"] < best["criterion"]:
+            best, best_trained = {"criterion": row["criterion"], "epoch": epoch}, state.average
         if folder is not None:
             checkpoint.save(folder / CHECKPOINT, (state, best_trained), {"history": history, "best": best})
             write_metrics(folder / METRICS, history)
@@ -358,7 +358,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
 
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
         result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
-    best = min(result.history, key=lambda row: row["loss"])
+    best = min(result.history, key=lambda row: row["criterion"])
     metadata = {**result.potential.metadata, "metrics": best, "frames": [len(frames), len(held)]}
     trained = replace(result.potential, metadata=metadata)
     path = trained.save(folder / FILE)

@@ -23,7 +23,7 @@ class Errors(NamedTuple):
     Attributes:
         energy_abs, energy_sq: of |E - E*|/N in eV/atom and its square, over structures.
         forces_abs, forces_sq: of |F - F*| in eV/Angstrom and its square, over components.
-        stress_sq: of (s - s*)^2 in eV^2/Angstrom^6, over components.
+        stress_abs, stress_sq: of |s - s*| in eV/Angstrom^3 and its square, over components.
         energy_loss, forces_loss, stress_loss: of h of the same errors.
         n_energy, n_forces, n_stress: numbers of terms in the sums.
     """
@@ -32,6 +32,7 @@ class Errors(NamedTuple):
     energy_sq: Any
     forces_abs: Any
     forces_sq: Any
+    stress_abs: Any
     stress_sq: Any
     energy_loss: Any
     forces_loss: Any
@@ -90,6 +91,7 @@ def errors(predicted: Prediction, batch: Batch, delta=jnp.inf) -> Errors:
         (energy**2).sum(),
         jnp.abs(forces).sum(),
         (forces**2).sum(),
+        jnp.abs(stress).sum(),
         (stress**2).sum(),
         huber(energy, delta).sum(),
         huber(forces, delta).sum(),
@@ -108,3 +110,16 @@ def loss(sums: Errors, weights: tuple[float, float, float]):
         sums.stress_loss / jnp.maximum(sums.n_stress, 1),
     )
     return sum(w * m for w, m in zip(weights, means, strict=True))
+
+
+def criterion(sums: Errors, weights: tuple[float, float, float]):
+    """What chooses the best epoch: the mean absolute errors, weighted by the roots of energy, forces, stress weights.
+
+    In the loss, which is of squares, one odd frame of a small validation set would choose.
+    """
+    means = (
+        sums.energy_abs / jnp.maximum(sums.n_energy, 1),
+        sums.forces_abs / jnp.maximum(sums.n_forces, 1),
+        sums.stress_abs / jnp.maximum(sums.n_stress, 1),
+    )
+    return sum(w**0.5 * m for w, m in zip(weights, means, strict=True))

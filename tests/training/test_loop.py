@@ -94,7 +94,7 @@ def test_the_best_epoch_is_returned_and_written_with_its_metrics(whole, data):
     assert sorted(p.name for p in out.iterdir()) == ["checkpoint.safetensors", "metrics.csv", "model.safetensors"]
     loaded = load_model(out)
     assert_same_params(loaded, result.potential)
-    best = min(result.history, key=lambda row: row["loss"])
+    best = min(result.history, key=lambda row: row["criterion"])
     assert loaded.metadata["metrics"] == best
     assert loaded.metadata["frames"] == [4, 2]
     assert loaded.metadata["level_of_theory"] == "EMT"
@@ -170,7 +170,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
     for atoms in frames:
         atoms.calc.results["forces"][2, 1] = np.nan
     write(tmp_path / "bad.xyz", frames)
-    with pytest.raises(FloatingPointError, match=r"loss is nan after epoch 1\. Lower the learning rate \(now 0\.02\)"):
+    with pytest.raises(FloatingPointError, match=r"error is nan after epoch 1\. Lower the learning rate \(now 0\.02\)"):
         train(recipe(tmp_path / "bad.xyz"), out=tmp_path / "out", report=lambda *_: None)
     assert not (tmp_path / "out" / "model.safetensors").exists()
 

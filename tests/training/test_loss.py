@@ -16,7 +16,7 @@ from latte_ase import LatteCalculator, dataset
 from latte_ase.potential import device_constants
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import add, initial_potential, metrics
-from latte_ase.training.loss import Errors, errors, loss, predict
+from latte_ase.training.loss import Errors, criterion, errors, loss, predict
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,8 @@ def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
             stress.append(np.array([xx, yy, zz, yz, yz, xz, xz, xy, xy]))  # nine components of a tensor
     energy, forces, stress = np.array(energy), np.concatenate(forces), np.concatenate(stress)
     expected = Errors(
-        np.abs(energy).sum(), (energy**2).sum(), np.abs(forces).sum(), (forces**2).sum(), (stress**2).sum(),
+        np.abs(energy).sum(), (energy**2).sum(), np.abs(forces).sum(), (forces**2).sum(),
+        np.abs(stress).sum(), (stress**2).sum(),
         linear(energy).sum(), linear(forces).sum(), linear(stress).sum(),
         len(energy), len(forces), len(stress),
     )  # fmt: skip
@@ -102,6 +103,19 @@ def sums_of(**known):
 
 def test_no_label_at_all_costs_nothing():
     assert loss(sums_of(), (1.0, 1.0, 1.0)) == 0
+    assert criterion(sums_of(), (1.0, 1.0, 1.0)) == 0
+
+
+def test_one_odd_frame_does_not_choose_the_epoch():
+    """Errors 1, 1, 1, 1 and 7 against 2, 2, 2, 2 and 5: most frames are better at first, squares say the opposite."""
+    first, second = (
+        sums_of(forces_abs=sum(x), forces_sq=sum(v * v for v in x), forces_loss=sum(v * v for v in x), n_forces=5.0)
+        for x in ((1.0, 1.0, 1.0, 1.0, 7.0), (2.0, 2.0, 2.0, 2.0, 5.0))
+    )
+    weights = (10.0, 4.0, 0.0)
+    assert criterion(first, weights) == pytest.approx(2.0 * 11 / 5)
+    assert criterion(first, weights) < criterion(second, weights)
+    assert loss(first, weights) > loss(second, weights)
 
 
 def test_metrics_are_means_in_milli_units():

@@ -1,0 +1,160 @@
+"""Physics of the models of one element: lattice and elastic constants, phonons, vacancy, dynamics.
+
+    python models/crystal.py NAME [MODEL]
+
+NAME is one of `CRYSTALS`; MODEL a file, default the shipped model.  Needs phonopy (the extra `dev`).  Prints a Markdown
+table beside PBE values of Zuo et al., J. Phys. Chem. A 124, 731 (2020), doi 10.1021/acs.jpca.9b08723, whose
+DFT made the training data.  The dynamics take the longest: two runs of 50 ps, which end with an error if an atom leaves the
+model's domain.
+"""
+
+import sys
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms, units
+from ase.build import bulk
+from ase.constraints import FixAtoms
+from ase.filters import FrechetCellFilter
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.optimize import BFGS
+from ase.units import GPa
+from matscipy.elasticity import fit_elastic_constants
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+
+from latte_ase import LatteCalculator, simulate
+
+PICOSECONDS = 50
+
+
+class Crystal(NamedTuple):
+    """A crystal and its literature.
+
+    Attributes:
+        symbol, structure: as `ase.build.bulk` takes them.
+        lattice: constant, Angstrom.
+        elastic: C11, C12, C44 in GPa.
+        vacancy: formation energy, eV.
+        melting: experimental melting point, K (CRC Handbook).
+        repeat: cubic cells along an edge of the box for the vacancy and the dynamics.
+        timestep: fs.
+    """
+
+    symbol: str
+    structure: str
+    lattice: float
+    elastic: tuple[float, float, float]
+    vacancy: float
+    melting: float
+    repeat: int
+    timestep: float = 2.0
+
+
+CRYSTALS = {
+    "latte-si": Crystal("Si", "diamond", 5.469, (156, 65, 76), 3.25, 1687, 3),
+    "latte-ge": Crystal("Ge", "diamond", 5.763, (116, 48, 58), 2.19, 1211, 3),
+    "latte-ni": Crystal("Ni", "fcc", 3.508, (276, 159, 132), 1.49, 1728, 4),
+    "latte-cu": Crystal("Cu", "fcc", 3.621, (173, 133, 88), 1.15, 1358, 4),
+    "latte-li": Crystal("Li", "bcc", 3.427, (15, 13, 11), 0.62, 454, 5, 1.0),
+    "latte-mo": Crystal("Mo", "bcc", 3.168, (472, 158, 106), 2.70, 2896, 5),
+}
+
+
+def relaxed_cell(crystal: Crystal, calculator) -> Atoms:
+    """The cubic cell at zero stress."""
+    atoms = bulk(crystal.symbol, crystal.structure, a=crystal.lattice, cubic=True)
+    atoms.calc = calculator
+    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-4, steps=200)
+    return atoms
+
+
+def elastic_constants(atoms: Atoms) -> tuple[float, ...]:
+    """C11, C12, C44 in GPa with relaxed internal coordinates; `atoms` stay as they are."""
+    calculator, atoms = atoms.calc, atoms.copy()
+    atoms.calc = calculator
+    matrix, _ = fit_elastic_constants(atoms, symmetry="cubic", optimizer=BFGS, fmax=1e-4, verbose=False)
+    return tuple(matrix[index] / GPa for index in ((0, 0), (0, 1), (3, 3)))
+
+
+def phonon_frequencies(atoms: Atoms, calculator) -> np.ndarray:
+    """All frequencies in THz on a shifted 8 x 8 x 8 mesh, from a supercell of at least 10 Angstrom."""
+    unit = PhonopyAtoms(symbols=atoms.get_chemical_symbols(), cell=atoms.cell, positions=atoms.positions)
+    times = int(np.ceil(10 / atoms.cell.lengths()[0]))
+    phonon = Phonopy(unit, times * np.eye(3, dtype=int), primitive_matrix="auto", log_level=0)
+    phonon.generate_displacements(distance=0.01)
+    forces = []
+    for supercell in phonon.supercells_with_displacements:
+        moved = Atoms(supercell.symbols, cell=supercell.cell, positions=supercell.positions, pbc=True)
+        moved.calc = calculator
+        forces.append(moved.get_forces())
+    phonon.forces = forces
+    phonon.produce_force_constants()
+    phonon.run_mesh((8, 8, 8), is_gamma_center=False, is_mesh_symmetry=False)
+    return phonon.mesh.frequencies
+
+
+def vacancy(atoms: Atoms, calculator, repeat: int) -> tuple[float, float, bool]:
+    """Formation energy in eV of a vacancy, the largest displacement in Angstrom, and whether it converged."""
+    cell = atoms * (repeat, repeat, repeat)
+    bulk_energy = atoms.get_potential_energy() / len(atoms)
+    del cell[0]
+    start = cell.positions.copy()
+    cell.rattle(0.02, seed=0)  # the undistorted vacancy of silicon is a saddle point
+    cell.set_constraint(FixAtoms([len(cell) - 1]))
+    cell.calc = calculator
+    converged = BFGS(cell, logfile=None).run(fmax=0.01, steps=300)
+    moved = np.linalg.norm(cell.positions - start, axis=1).max()
+    return cell.get_potential_energy() - len(cell) * bulk_energy, moved, bool(converged)
+
+
+def displacement(atoms: Atoms, model, temperature: float, crystal: Crystal) -> float:
+    """Root mean square distance of the atoms from where they began, Angstrom, after 50 ps of NVT.
+
+    Raises:
+        DomainError: an atom left the model's domain.
+    """
+    atoms = atoms * (crystal.repeat,) * 3
+    start = atoms.positions.copy()
+    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.default_rng(0))
+    simulate.md(
+        atoms,
+        LatteCalculator.from_pretrained(model, strict=True),
+        round(1000 * PICOSECONDS / crystal.timestep),
+        timestep=crystal.timestep * units.fs,
+        ensemble=simulate.Langevin(temperature_K=temperature, friction=0.005 / units.fs),
+        seed=0,
+        progress=False,
+    )
+    moved = atoms.positions - start
+    moved -= moved.mean(axis=0)
+    return float(np.sqrt((moved**2).sum(axis=1).mean()))
+
+
+def main(name: str, model: str | None = None) -> None:
+    """Print the table of one model."""
+    crystal, model = CRYSTALS[name], model or name
+    calculator = LatteCalculator.from_pretrained(model, dtype="float64")
+    atoms = relaxed_cell(crystal, calculator)
+    a = atoms.cell.lengths()[0]
+    frequencies = phonon_frequencies(atoms, calculator)
+    formation, moved, converged = vacancy(atoms, calculator, crystal.repeat)
+    n = len(atoms) * crystal.repeat**3
+    print(f"| property | {name} | PBE |\n| --- | --- | --- |")
+    print(f"| lattice constant (Å) | {a:.4f} ({100 * (a / crystal.lattice - 1):+.2f} %) | {crystal.lattice} |")
+    for label, value, reference in zip(("C11", "C12", "C44"), elastic_constants(atoms), crystal.elastic, strict=True):
+        print(f"| {label} (GPa) | {value:.0f} | {reference} |")
+    print(
+        f"| phonon frequencies, shifted 8 x 8 x 8 mesh (THz) | {frequencies.min():.2f} to {frequencies.max():.2f} | |"
+    )
+    print(f"| vacancy formation energy, {n - 1} atoms (eV) | {formation:.2f} | {crystal.vacancy} |")
+    print(f"| vacancy relaxation | converged {converged}, largest displacement {moved:.2f} Å | |")
+    for temperature in (300.0, round(0.8 * crystal.melting)):
+        moved = displacement(atoms, model, temperature, crystal)
+        print(
+            f"| {PICOSECONDS} ps of NVT at {temperature:.0f} K, {n} atoms | stays in its domain, {moved:.2f} Å from sites | |"
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
