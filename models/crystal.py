@@ -51,6 +51,7 @@ class Crystal(NamedTuple):
     timestep: float = 2.0
 
 
+CENTRING = {"diamond": "F", "fcc": "F", "bcc": "I"}
 CRYSTALS = {
     "latte-si": Crystal("Si", "diamond", 5.469, (156, 65, 76), 3.25, 1687, 3),
     "latte-ge": Crystal("Ge", "diamond", 5.763, (116, 48, 58), 2.19, 1211, 3),
@@ -77,11 +78,11 @@ def elastic_constants(atoms: Atoms) -> tuple[float, ...]:
     return tuple(matrix[index] / GPa for index in ((0, 0), (0, 1), (3, 3)))
 
 
-def phonon_frequencies(atoms: Atoms, calculator) -> np.ndarray:
-    """All frequencies in THz on a shifted 8 x 8 x 8 mesh, from a supercell of at least 10 Angstrom."""
+def phonon_frequencies(atoms: Atoms, calculator, centring: str) -> np.ndarray:
+    """All frequencies in THz on a shifted 8 x 8 x 8 mesh, from a supercell of at least 10 Angstrom; F or I."""
     unit = PhonopyAtoms(symbols=atoms.get_chemical_symbols(), cell=atoms.cell, positions=atoms.positions)
     times = int(np.ceil(10 / atoms.cell.lengths()[0]))
-    phonon = Phonopy(unit, times * np.eye(3, dtype=int), primitive_matrix="auto", log_level=0)
+    phonon = Phonopy(unit, times * np.eye(3, dtype=int), primitive_matrix=centring, log_level=0)
     phonon.generate_displacements(distance=0.01)
     forces = []
     for supercell in phonon.supercells_with_displacements:
@@ -96,7 +97,7 @@ def phonon_frequencies(atoms: Atoms, calculator) -> np.ndarray:
 
 def vacancy(atoms: Atoms, calculator, repeat: int) -> tuple[float, float, bool]:
     """Formation energy in eV of a vacancy, the largest displacement in Angstrom, and whether it converged."""
-    cell = atoms * (repeat, repeat, repeat)
+    cell = atoms.repeat(repeat)
     bulk_energy = atoms.get_potential_energy() / len(atoms)
     del cell[0]
     start = cell.positions.copy()
@@ -114,7 +115,7 @@ def displacement(atoms: Atoms, model, temperature: float, crystal: Crystal) -> f
     Raises:
         DomainError: an atom left the model's domain.
     """
-    atoms = atoms * (crystal.repeat,) * 3
+    atoms = atoms.repeat(crystal.repeat)
     start = atoms.positions.copy()
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.default_rng(0))
     simulate.md(
@@ -137,7 +138,7 @@ def main(name: str, model: str | None = None) -> None:
     calculator = LatteCalculator.from_pretrained(model, dtype="float64")
     atoms = relaxed_cell(crystal, calculator)
     a = atoms.cell.lengths()[0]
-    frequencies = phonon_frequencies(atoms, calculator)
+    frequencies = phonon_frequencies(atoms, calculator, CENTRING[crystal.structure])
     formation, moved, converged = vacancy(atoms, calculator, crystal.repeat)
     n = len(atoms) * crystal.repeat**3
     print(f"| property | {name} | PBE |\n| --- | --- | --- |")
