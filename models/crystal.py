@@ -37,7 +37,7 @@ class Crystal(NamedTuple):
         elastic: C11, C12, C44 in GPa.
         vacancy: formation energy, eV.
         melting: experimental melting point, K (CRC Handbook).
-        repeat: cubic cells along an edge of the box for the vacancy and the dynamics.
+        repeat: cubic cells along an edge of the box for the vacancy; one less for the dynamics.
         timestep: fs.
     """
 
@@ -56,7 +56,6 @@ CRYSTALS = {
     "latte-si": Crystal("Si", "diamond", 5.469, (156, 65, 76), 3.25, 1687, 3),
     "latte-ge": Crystal("Ge", "diamond", 5.763, (116, 48, 58), 2.19, 1211, 3),
     "latte-ni": Crystal("Ni", "fcc", 3.508, (276, 159, 132), 1.49, 1728, 4),
-    "latte-cu": Crystal("Cu", "fcc", 3.621, (173, 133, 88), 1.15, 1358, 4),
     "latte-li": Crystal("Li", "bcc", 3.427, (15, 13, 11), 0.62, 454, 5, 1.0),
     "latte-mo": Crystal("Mo", "bcc", 3.168, (472, 158, 106), 2.70, 2896, 5),
 }
@@ -115,7 +114,7 @@ def displacement(atoms: Atoms, model, temperature: float, crystal: Crystal) -> f
     Raises:
         DomainError: an atom left the model's domain.
     """
-    atoms = atoms.repeat(crystal.repeat)
+    atoms = atoms.repeat(crystal.repeat - 1)
     start = atoms.positions.copy()
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.default_rng(0))
     simulate.md(
@@ -152,9 +151,7 @@ def main(name: str, model: str | None = None) -> None:
     print(f"| vacancy relaxation | converged {converged}, largest displacement {moved:.2f} Å | |")
     for temperature in (300.0, round(0.8 * crystal.melting)):
         moved = displacement(atoms, model, temperature, crystal)
-        print(
-            f"| {PICOSECONDS} ps of NVT at {temperature:.0f} K, {n} atoms | stays in its domain, {moved:.2f} Å from sites | |"
-        )
+        print(f"| {PICOSECONDS} ps of NVT at {temperature:.0f} K | stays in its domain, {moved:.2f} Å from sites | |")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ ORDER = """
     plots
     training.config training.progress training.checkpoint training.plausibility
     training.loss training.parametrisation
-    training.consistency
+    training.consistency training.optimiser
     training.step
     training.loop
     training

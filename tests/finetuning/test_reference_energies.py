@@ -9,18 +9,18 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.finetuning.reference_energies import given, moved, refitted
+from latte_ase.finetuning.reference_energies import moved, refitted, with_those_of
 from latte_ase.prediction import predict
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import initial_potential
 
+MODEL = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "elements": ["Al", "Cu"], "hidden": [8]}
 SYMBOLS = ("AlCu", "Al2Cu", "AlCu3", "Cu2")
 
 
 @pytest.fixture(scope="module")
 def potential():
-    model = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "elements": ["Al", "Cu"], "hidden": [8]}
-    return initial_potential(load_config({"model": model, "data": {"train": ""}}), [])
+    return initial_potential(load_config({"model": MODEL, "data": {"train": ""}}), [])
 
 
 def labelled(potential, shift):
@@ -51,6 +51,10 @@ def test_labels_move_with_the_energies_of_atoms(potential):
         np.testing.assert_array_equal(after.calc.results["forces"], before.calc.results["forces"])
 
 
-def test_an_element_without_an_energy_is_refused(potential):
-    with pytest.raises(ValueError, match=r"given for Al, but not for Cu\. Give all of them, or none"):
-        given(potential, {"Al": -1.0})
+def test_elements_that_the_base_model_knows_take_its_energies(potential):
+    alone = replace(
+        initial_potential(load_config({"model": MODEL | {"elements": ["Cu"]}, "data": {"train": ""}}), []),
+        reference_energies=np.array([-3.0]),
+    )
+    moved_up = replace(potential, reference_energies=np.array([-1.0, -2.0]))
+    np.testing.assert_array_equal(with_those_of(alone, moved_up).reference_energies, [-1.0, -3.0])
