@@ -66,7 +66,7 @@ CONFIG = {
         **table(METALS + LIGHT),
     },
     "data": {"train": "train.extxyz", "valid": "valid.extxyz"},
-    "training": {"batch_size": 8, "energy_weight": 50.0, "huber": 0.3, "seed": 0},
+    "training": {"batch_size": 8, "optimiser": "adamw", "energy_weight": 50.0, "huber": 0.3, "seed": 0},
     "card": {"level_of_theory": "EMT", "data": "labels of ase.calculators.emt.EMT on generated structures"},
 }
 
