@@ -56,6 +56,7 @@ CRYSTALS = {
     "latte-si": Crystal("Si", "diamond", 5.469, (156, 65, 76), 3.25, 1687, 3),
     "latte-ge": Crystal("Ge", "diamond", 5.763, (116, 48, 58), 2.19, 1211, 3),
     "latte-ni": Crystal("Ni", "fcc", 3.508, (276, 159, 132), 1.49, 1728, 4),
+    "latte-li": Crystal("Li", "bcc", 3.427, (15, 13, 11), 0.62, 454, 5, 1.0),
 }
 
 
