@@ -64,7 +64,10 @@ def draw(runs: list[dict], path: Path) -> None:
         for k, member in enumerate(SAME_TIME):
             here = [(x, y) for x, y, m in points if m == member]
             axis.scatter(
-                *zip(*here, strict=True), label=member, color=f"C{k % 10}", marker="os^"[k // 10]
+                *zip(*here, strict=True),
+                label=member,
+                color="black" if member == PEER else f"C{k}",
+                marker="s" if member == PEER else "o",
             ) if here else None
         best, edge = float("inf"), []
         for x, y, _ in points:
