@@ -15,7 +15,7 @@ from latte_ase.potential import Potential
 
 MATRICES = ("kernel", "mixing")
 """Names of the parameters whose last two axes are a matrix, of networks or of a descriptor's mixing; any axes before them
-tell matrices apart."""
+tell matrices apart.  Of CACE's mixing these are not input and output: the input, a radial function, is an axis before."""
 
 
 class Parametrisation(NamedTuple):
