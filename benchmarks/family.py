@@ -63,8 +63,9 @@ MEMBERS = {
     "hiphop": {"descriptor": "hiphop", "n_interactions": 1, "hidden": []},
     "hiphop, two": {"descriptor": "hiphop", "n_interactions": 2, "hidden": []},
 }
-PEER = "apax"
-"""A member of another package: its default GMNN, trained by benchmarks/peers/apax_train.py."""
+PEERS = {"apax": 1, "mace": 5}
+"""Members of other packages, trained by benchmarks/peers/NAME_train.py, and how often they get the time of the others: in
+one such time MACE would not see every frame."""
 EQUAL = 48_000
 """Parameters of the members called "equal": what the larger ones need for four elements."""
 MEMBERS |= {
@@ -213,13 +214,13 @@ def run(name: str, member: dict, frames, epochs: int, out: Path) -> dict:
     }
 
 
-def run_peer(python: str, frames, budget: float) -> dict:
-    """As `run` for apax, in the environment of that interpreter; its cost is measured there, not in turn with others."""
+def run_peer(peer: str, python: str, frames, budget: float) -> dict:
+    """As `run` for a peer, in the environment of that interpreter; its cost is measured there, not in turn with others."""
     with TemporaryDirectory() as folder:
         for part, structures in zip(("train", "valid", "test"), frames, strict=False):
             write(Path(folder) / f"{part}.extxyz", structures)
-        command = [python, str(Path(__file__).parent / "peers/apax_train.py"), folder, str(budget)]
-        subprocess.run(command, check=True, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+        command = [python, str(Path(__file__).parent / f"peers/{peer}_train.py"), folder, str(budget)]
+        subprocess.run(command, check=True, env=os.environ | {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"})
         return json.loads((Path(folder) / "result.json").read_text())
 
 
@@ -279,16 +280,17 @@ def main(options):
         settings = {
             member: sized(MEMBERS[member], elements) if member.endswith(", equal") else MEMBERS[member]
             for member in wanted
-            if member != PEER
+            if member not in PEERS
         }
         seconds = epoch_seconds(settings, frames)
         print(name, "seconds of an epoch", seconds, flush=True)
         for member in wanted:
-            row = {"set": name, "member": member, "budget": options.budget, "machine": machine.describe()}
-            if member == PEER:
-                row |= run_peer(options.apax, frames, options.budget)
+            budget = options.budget * PEERS.get(member, 1)
+            row = {"set": name, "member": member, "budget": budget, "machine": machine.describe()}
+            if member in PEERS:
+                row |= run_peer(member, getattr(options, member), frames, budget)
             else:
-                epochs = max(2, round(options.budget / seconds[member]))
+                epochs = max(2, round(budget / seconds[member]))
                 row |= run(member, settings[member], frames, epochs, file_of(options.out, name, member))
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -302,7 +304,8 @@ if __name__ == "__main__":
     parser.add_argument("--budget", type=float, default=180.0, help="seconds of one core for every training")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--members", default=";".join(MEMBERS), help="separated by semicolons")
-    parser.add_argument("--apax", help="interpreter of an environment with apax, for the member apax")
+    for peer in PEERS:
+        parser.add_argument(f"--{peer}", help=f"interpreter of an environment with {peer}, for the member {peer}")
     parser.add_argument("--costs", action="store_true", help="train nothing, measure the costs of the models in OUT")
     options = parser.parse_args()
     measure_costs(options) if options.costs else main(options)

@@ -12,7 +12,7 @@ import json
 import shutil
 from pathlib import Path
 
-from family import MEMBERS, PEER, SETS
+from family import MEMBERS, PEERS, SETS
 from figures import Table, number, whole
 from report import DOCS, insert
 
@@ -24,7 +24,8 @@ def load(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-SAME_TIME = [name for name in MEMBERS if not name.endswith(", equal")] + [PEER]
+SAME_TIME = [name for name in MEMBERS if not name.endswith(", equal")] + list(PEERS)
+MARKERS = dict(zip(PEERS, "sD", strict=True))
 SAME_SIZE = [name for name in MEMBERS if name.endswith(", equal")]
 
 
@@ -66,8 +67,8 @@ def draw(runs: list[dict], path: Path) -> None:
             axis.scatter(
                 *zip(*here, strict=True),
                 label=member,
-                color="black" if member == PEER else f"C{k}",
-                marker="s" if member == PEER else "o",
+                color="black" if member in PEERS else plt.get_cmap("tab20")(k),
+                marker=MARKERS.get(member, "o"),
             ) if here else None
         best, edge = float("inf"), []
         for x, y, _ in points:
