@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from itertools import zip_longest
 from pathlib import Path
 
 from family import MEMBERS, PEERS, SETS
@@ -25,6 +26,8 @@ def load(path: Path) -> list[dict]:
 
 
 SAME_TIME = [name for name in MEMBERS if not name.endswith(", equal")] + list(PEERS)
+COLUMNS = 3
+"""Panels in a row of the picture."""
 MARKERS = dict(zip(PEERS, "sD", strict=True))
 SAME_SIZE = [name for name in MEMBERS if name.endswith(", equal")]
 
@@ -55,8 +58,12 @@ def draw(runs: list[dict], path: Path) -> None:
     from matplotlib import ticker
 
     sets = [name for name in SETS if any(run["set"] == name for run in runs)]
-    figure, axes = plt.subplots(1, len(sets), figsize=(3.2 * len(sets), 3.4), squeeze=False, constrained_layout=True)
-    for axis, name in zip(axes[0], sets, strict=True):
+    rows = -(-len(sets) // COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(3.4 * COLUMNS, 2.9 * rows + 0.8), constrained_layout=True)
+    for axis, name in zip_longest(axes.flat, sets):
+        if name is None:
+            axis.remove()
+            continue
         points = sorted(
             (r["microseconds"], r["forces_mae"], r["member"])
             for r in runs
@@ -81,9 +88,9 @@ def draw(runs: list[dict], path: Path) -> None:
             scale.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
             scale.set_major_formatter(ticker.ScalarFormatter())
             scale.set_minor_locator(ticker.NullLocator())
-    axes[0][0].set_ylabel("MAE of forces, meV/Å")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
+    figure.supylabel("MAE of forces, meV/Å")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 
