@@ -46,11 +46,34 @@ def water():
     return atoms
 
 
+def boxed(formula):
+    """A molecule in a periodic box that is smaller than the cutoff."""
+    atoms = molecule(formula, cell=[4.8] * 3, pbc=True)
+    atoms.center()
+    return atoms
+
+
+def alloy():
+    """Eight atoms of Mo, Nb, Ta and W."""
+    atoms = bulk("W", "bcc", a=3.2, cubic=True) * (2, 2, 1)
+    atoms.symbols = ["Mo", "Nb", "Ta", "W"] * 2
+    return atoms
+
+
+OTHERS = {
+    "latte-si": silicon,
+    "latte-water": water,
+    "latte-h2-combustion": partial(boxed, "H2O2"),
+    "latte-3bpa": partial(boxed, "CH3CONH2"),
+    "latte-monbtaw": alloy,
+}
+
+
 def main(name):
     """Two structures, the second one sheared, in float64."""
     structures = []
     for deformation in (np.eye(3), SHEAR):
-        atoms = {"latte-si": silicon, "latte-water": water}.get(name, partial(crystal, name))()
+        atoms = OTHERS.get(name, partial(crystal, name))()
         atoms.rattle(0.05, seed=1)
         atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
         atoms.calc = LatteCalculator.from_pretrained(name, dtype="float64")
