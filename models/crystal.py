@@ -4,7 +4,7 @@
 
 NAME is one of `CRYSTALS`; MODEL a file, default the shipped model.  Needs phonopy (the extra `dev`).  Prints a Markdown
 table beside PBE values of Zuo et al., J. Phys. Chem. A 124, 731 (2020), doi 10.1021/acs.jpca.9b08723, whose
-DFT made the training data.  But for the lattice constant of nickel those of Cu, Ge, Li and Ni still have to be checked against
+DFT made the training data.  But for the lattice constant of nickel those of Cu, Ge, Li, Mo and Ni still have to be checked against
 the printed table.  The dynamics take the longest: two runs of 50 ps, which end with an error if an atom leaves the
 model's domain.
 """
@@ -58,6 +58,7 @@ CRYSTALS = {
     "latte-ge": Crystal("Ge", "diamond", 5.763, (116, 48, 58), 2.19, 1211, 3),
     "latte-ni": Crystal("Ni", "fcc", 3.508, (276, 159, 132), 1.49, 1728, 4),
     "latte-cu": Crystal("Cu", "fcc", 3.621, (173, 133, 88), 1.15, 1358, 4),
+    "latte-mo": Crystal("Mo", "bcc", 3.168, (472, 158, 106), 2.70, 2896, 5),
     "latte-li": Crystal("Li", "bcc", 3.427, (15, 13, 11), 0.62, 454, 5, 1.0),
 }
 
