@@ -14,7 +14,17 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from latte_ase import LatteCalculator, list_models, load_model, model_io
 from latte_ase.pretrained import models_folder
 
-MODELS = ("latte-cu", "latte-ge", "latte-h2-combustion", "latte-li", "latte-mo", "latte-ni", "latte-si", "latte-water")
+MODELS = (
+    "latte-cu",
+    "latte-ge",
+    "latte-h2-combustion",
+    "latte-li",
+    "latte-mo",
+    "latte-monbtaw",
+    "latte-ni",
+    "latte-si",
+    "latte-water",
+)
 
 
 def test_all_are_tested():
