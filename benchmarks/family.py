@@ -40,16 +40,12 @@ from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import State, make_step
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
-SMALL = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
 SEVEN = "16,-:16,a,a:16,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca:8,ab,acd,bcd"
 """The seven optimal invariants of up to three tensors of rank 3, each with factors of its own."""
 
 MEMBERS = {
-    "latte small": {"descriptor": "latte", "contractions": SMALL, "hidden": [64, 64]},
     "latte": {"descriptor": "latte", "contractions": TERMS, "hidden": [64, 64]},
-    "reduced small": {"descriptor": "reduced", "contractions": SMALL, "hidden": [64, 64]},
     "reduced": {"descriptor": "reduced", "contractions": TERMS, "hidden": [64, 64]},
-    "reduced, wide network": {"descriptor": "reduced", "contractions": TERMS, "hidden": [256, 256]},
     "reduced, seven": {"descriptor": "reduced", "contractions": SEVEN, "hidden": [64, 64]},
     "reduced, vectors": {"descriptor": "reduced", "contractions": TERMS, "embedding": 4, "hidden": [64, 64]},
     "cace": {"descriptor": "cace", "n_embedding": 3, "hidden": [32, 16], "linear": True},
@@ -61,7 +57,6 @@ MEMBERS = {
         "linear": True,
     },
     "hiphop": {"descriptor": "hiphop", "n_interactions": 1, "hidden": []},
-    "hiphop, two": {"descriptor": "hiphop", "n_interactions": 2, "hidden": []},
 }
 PEERS = {"apax": 1, "mace": 5}
 """Members of other packages, trained by benchmarks/peers/NAME_train.py, and how often they get the time of the others: in
@@ -276,7 +271,10 @@ def main(options):
     for name in options.sets.split(","):
         frames = frames_of(name, options.data)
         elements = tuple(sorted({s for a in frames[0] for s in a.symbols}, key=atomic_numbers.__getitem__))
-        wanted = [member for member in options.members.split(";") if (name, member) not in done]
+        asked = (
+            options.members.split(";") if options.members else [*MEMBERS, *(p for p in PEERS if getattr(options, p))]
+        )
+        wanted = [member for member in asked if (name, member) not in done]
         settings = {
             member: sized(MEMBERS[member], elements) if member.endswith(", equal") else MEMBERS[member]
             for member in wanted
@@ -303,7 +301,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("out/family"))
     parser.add_argument("--budget", type=float, default=180.0, help="seconds of one core for every training")
     parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--members", default=";".join(MEMBERS), help="separated by semicolons")
+    parser.add_argument("--members", help="separated by semicolons; all, and the peers given below, unless told")
     for peer in PEERS:
         parser.add_argument(f"--{peer}", help=f"interpreter of an environment with {peer}, for the member {peer}")
     parser.add_argument("--costs", action="store_true", help="train nothing, measure the costs of the models in OUT")

@@ -26,10 +26,10 @@ def load(path: Path) -> list[dict]:
 
 
 SAME_TIME = [name for name in MEMBERS if not name.endswith(", equal")] + list(PEERS)
+SAME_SIZE = [name for name in MEMBERS if name.endswith(", equal")]
 COLUMNS = 3
 """Panels in a row of the picture."""
 MARKERS = dict(zip(PEERS, "sD", strict=True))
-SAME_SIZE = [name for name in MEMBERS if name.endswith(", equal")]
 
 
 def table(runs: list[dict], members: list[str]) -> Table:
@@ -74,7 +74,7 @@ def draw(runs: list[dict], path: Path) -> None:
             axis.scatter(
                 *zip(*here, strict=True),
                 label=member,
-                color="black" if member in PEERS else plt.get_cmap("tab20")(k),
+                color="black" if member in PEERS else f"C{k}",
                 marker=MARKERS.get(member, "o"),
             ) if here else None
         best, edge = float("inf"), []

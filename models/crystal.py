@@ -110,20 +110,22 @@ def vacancy(atoms: Atoms, calculator, repeat: int) -> tuple[float, float, bool]:
     return cell.get_potential_energy() - len(cell) * bulk_energy, moved, bool(converged)
 
 
-def displacement(atoms: Atoms, model, temperature: float, crystal: Crystal) -> float:
+def displacement(atoms: Atoms, calculator, temperature: float, *, timestep: float = 2.0) -> float:
     """Root mean square distance of the atoms from where they began, Angstrom, after 50 ps of NVT.
 
-    Raises:
-        DomainError: an atom left the model's domain.
+    Args:
+        atoms: a crystal; they are moved.
+        calculator: strict, for an error where an atom leaves the model's domain.
+        temperature: K.
+        timestep: fs.
     """
-    atoms = atoms.repeat(crystal.repeat - 1)
     start = atoms.positions.copy()
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.default_rng(0))
     simulate.md(
         atoms,
-        LatteCalculator.from_pretrained(model, strict=True),
-        round(1000 * PICOSECONDS / crystal.timestep),
-        timestep=crystal.timestep * units.fs,
+        calculator,
+        round(1000 * PICOSECONDS / timestep),
+        timestep=timestep * units.fs,
         ensemble=simulate.Langevin(temperature_K=temperature, friction=0.005 / units.fs),
         seed=0,
         progress=False,
@@ -152,7 +154,8 @@ def main(name: str, model: str | None = None) -> None:
     print(f"| vacancy formation energy, {n - 1} atoms (eV) | {formation:.2f} | {crystal.vacancy} |")
     print(f"| vacancy relaxation | converged {converged}, largest displacement {moved:.2f} Å | |")
     for temperature in (300.0, round(0.8 * crystal.melting)):
-        moved = displacement(atoms, model, temperature, crystal)
+        strict = LatteCalculator.from_pretrained(model, strict=True)
+        moved = displacement(atoms.repeat(crystal.repeat - 1), strict, temperature, timestep=crystal.timestep)
         print(f"| {PICOSECONDS} ps of NVT at {temperature:.0f} K | stays in its domain, {moved:.2f} Å from sites | |")
 
 

@@ -64,7 +64,6 @@ OTHERS = {
     "latte-si": silicon,
     "latte-water": water,
     "latte-h2-combustion": partial(boxed, "H2O2"),
-    "latte-3bpa": partial(boxed, "CH3CONH2"),
     "latte-monbtaw": alloy,
 }
 

@@ -20,6 +20,7 @@ from apax.md.ase_calc import ASECalculator
 from apax.train.run import run
 from apax_speed import make
 from ase.io import read, write
+from errors import errors
 
 CUTOFF, BATCH, ENERGY_WEIGHT = 5.0, 5, 10.0
 SHORT, LONGER = 1, 3
@@ -82,22 +83,14 @@ def main(folder: Path, budget: float):
     seconds = train(folder, "model", files, epochs)
     calc = ASECalculator(folder / "model")
     test = read(folder / "test.extxyz", ":")
-    errors, energies = [], []
-    for atoms, found in zip(test, calc.batch_eval(test, BATCH, silent=True), strict=True):
-        errors.append(found.get_forces() - atoms.get_forces())
-        energies.append((found.get_potential_energy() - atoms.get_potential_energy()) / len(atoms))
-    errors = np.concatenate(errors)
+    found = calc.batch_eval(test, BATCH, silent=True)
     write(folder / "structure.extxyz", test[0])
     result = {
         "epochs": epochs,
         "seconds": seconds,
         "parameters": sum(int(np.size(a)) for a in jax.tree.leaves(calc.params)),
         "microseconds": cost(folder / "structure.extxyz"),
-        "energy_mae": 1e3 * float(np.abs(energies).mean()),
-        "energy_rmse": 1e3 * float(np.sqrt(np.mean(np.square(energies)))),
-        "forces_mae": 1e3 * float(np.abs(errors).mean()),
-        "forces_rmse": 1e3 * float(np.sqrt((errors**2).mean())),
-    }
+    } | errors(test, [(atoms.get_potential_energy(), atoms.get_forces()) for atoms in found])
     (folder / "result.json").write_text(json.dumps(result))
 
 

@@ -102,11 +102,10 @@ def dynamics(model: str) -> None:
     print(f"\n{PICOSECONDS} ps of H2O2 at 300 K stay in the domain; distances at the end {lengths} Å.")
 
 
-def main(model: str, *files: str) -> None:
+def main(model: str, train: str, valid: str, picture: str | None = None) -> None:
     """Print the table."""
-    *data, picture = files if files[-1].endswith("g") else (*files, None)
     paths: dict[str, list] = {}
-    for file in data:
+    for file in (train, valid):
         for atoms in read(file, ":"):
             if atoms.info["reaction"].endswith("irc"):
                 paths.setdefault(atoms.info["reaction"].removesuffix("_irc"), []).append(atoms)

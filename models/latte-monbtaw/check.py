@@ -16,25 +16,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from ase import units
 from ase.build import bulk
 from ase.io import read
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 import latte_ase
-from latte_ase import LatteCalculator, simulate
+from latte_ase import LatteCalculator
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import strained
+from crystal import displacement
 
 ELEMENTS = ("Mo", "Nb", "Ta", "W")
 EDGE = 3.24
 """Angstrom, of the equimolar alloy: about the mean of the elements' edges."""
-PICOSECONDS = 50
 
 
 def crystal_energies(crystals: dict, model) -> dict[str, tuple[float, float]]:
-    """Energy of each element's crystal at its usual edge, eV/atom, by DFT and by the model."""
+    """The lowest energy of each element's crystal, eV/atom, by DFT and by the model on that frame."""
     found = {}
     for symbol, frames in crystals.items():
         dft = [atoms.get_potential_energy() / len(atoms) for _, atoms in frames]
@@ -61,24 +59,6 @@ def alloy():
     return atoms
 
 
-def dynamics(atoms, calculator) -> float:
-    """Root mean square distance from the sites, Angstrom, after 50 ps of NVT at 300 K."""
-    start = atoms.positions.copy()
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
-    simulate.md(
-        atoms,
-        calculator,
-        round(1000 * PICOSECONDS / 2),
-        timestep=2 * units.fs,
-        ensemble=simulate.Langevin(temperature_K=300, friction=0.005 / units.fs),
-        seed=0,
-        progress=False,
-    )
-    moved = atoms.positions - start
-    moved -= moved.mean(axis=0)
-    return float(np.sqrt((moved**2).sum(axis=1).mean()))
-
-
 def main(model: str, path: str) -> None:
     """Print all tables."""
     frames = read(path, ":")
@@ -98,8 +78,9 @@ def main(model: str, path: str) -> None:
     strict = LatteCalculator.from_pretrained(model, strict=True)
     for symbol, crystals in found.items():
         atoms = bulk(symbol, "bcc", a=strained.usual_edge(crystals), cubic=True) * (3, 3, 3)
-        print(f"| {symbol} | stays in its domain, {dynamics(atoms, strict):.2f} Å from sites |", flush=True)
-    print(f"| Mo-Nb-Ta-W | {dynamics(alloy(), LatteCalculator.from_pretrained(model)):.2f} Å from sites |")
+        print(f"| {symbol} | stays in its domain, {displacement(atoms, strict, 300):.2f} Å from sites |", flush=True)
+    moved = displacement(alloy(), LatteCalculator.from_pretrained(model), 300)
+    print(f"| Mo-Nb-Ta-W | {moved:.2f} Å from sites |")
 
 
 if __name__ == "__main__":
