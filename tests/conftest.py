@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from latte_ase.descriptors import Cace, HipHop, Latte, Reduced
+from latte_ase.descriptors import Cace, HipHop, Latte, Messages, Reduced
 from latte_ase.graph import fill, join, lay_out
 from latte_ase.neighbours import neighbour_list
 from latte_ase.potential import Architecture, Potential, init_params
@@ -25,6 +25,7 @@ TINY = {
     "latte": Latte(contractions=TERMS, cutoff=CUTOFF, max_width=1.5),
     "reduced": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3),
     "vectors": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3, embedding=2),
+    "messages": Messages(contractions=TERMS, second=TERMS, cutoff=CUTOFF, n_radial=3, sent=(2, 1, 1), shells=2),
     "cace": Cace(cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=1, messages=("M", "Ar", "Bchi")),
     "hiphop": HipHop(cutoff=CUTOFF, width=4, n_sensitivities=3, l_max=2, n_max=3, n_interactions=2, n_atom_layers=1),
 }

@@ -34,7 +34,7 @@ def atoms():
     return atoms
 
 
-@pytest.mark.parametrize("kind", ["latte", "reduced", "vectors", "cace", "hiphop"])
+@pytest.mark.parametrize("kind", ["latte", "reduced", "vectors", "messages", "cace", "hiphop"])
 def test_an_uncertainty_is_the_spread_of_calculators_of_the_members(kind, tiny_potential, atoms):
     potential = with_committee(tiny_potential(kind, ("Al", "Cu"), repulsion=False))
     alone = [potential.committee.params(potential.params, k) for k in range(3)]

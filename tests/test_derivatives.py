@@ -55,7 +55,7 @@ def agree(found, expected, tolerance=1e-12):
         np.testing.assert_allclose(a, b, atol=tolerance * max(1, np.abs(b).max()))
 
 
-@pytest.fixture(scope="module", params=["latte", "reduced", "vectors", "cace", "hiphop"])
+@pytest.fixture(scope="module", params=["latte", "reduced", "vectors", "messages", "cace", "hiphop"])
 def model(request, tiny_potential, make_graph, cheap, float64):
     return Model(tiny_potential(request.param), make_graph, cheap)
 

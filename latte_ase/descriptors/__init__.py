@@ -10,8 +10,15 @@ from latte_ase.descriptors.base import Descriptor
 from latte_ase.descriptors.cace import Cace
 from latte_ase.descriptors.hiphop import HipHop
 from latte_ase.descriptors.latte import Latte
+from latte_ase.descriptors.messages import Messages
 from latte_ase.descriptors.reduced import Reduced
 
-DESCRIPTORS: dict[str, type] = {"latte": Latte, "reduced": Reduced, "cace": Cace, "hiphop": HipHop}
+DESCRIPTORS: dict[str, type] = {
+    "latte": Latte,
+    "reduced": Reduced,
+    "messages": Messages,
+    "cace": Cace,
+    "hiphop": HipHop,
+}
 
-__all__ = ["DESCRIPTORS", "Cace", "Descriptor", "HipHop", "Latte", "Reduced"]
+__all__ = ["DESCRIPTORS", "Cace", "Descriptor", "HipHop", "Latte", "Messages", "Reduced"]

@@ -21,6 +21,7 @@ linear ACE (J. Chem. Phys. 159, 164101 (2023)), here in what a step of an optimi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,7 +38,7 @@ from latte_ase.moments import group_moments
 from latte_ase.moments.tensors import dot
 from latte_ase.moments.weighted import product_moments
 from latte_ase.moments.xla import ranks_of
-from latte_ase.radial import bessel
+from latte_ase.radial import Radial, bessel
 
 MIXINGS = ("learned", "random")
 
@@ -106,8 +107,8 @@ class Reduced(Local):
     def tables(self, params):
         """W / n^p (species of centre, species of neighbour, n_radial, columns), or factors of it."""
         mixing = params["mixing"] if self.mixing == "learned" else lax.stop_gradient(params["mixing"])
-        prior = np.arange(1, self.n_radial + 1) ** -float(self.smoothness)
-        mixing = mixing * prior.astype(mixing.dtype).reshape(-1, *(1,) * (2 if self.embedding else 1))
+        faded = prior(self.n_radial, self.smoothness).astype(mixing.dtype)
+        mixing = mixing * faded.reshape(-1, *(1,) * (2 if self.embedding else 1))
         if not self.embedding:
             return mixing
         return {
@@ -118,19 +119,37 @@ class Reduced(Local):
 
     def features(self, table, edges, kinds):
         """Invariants (block, n_features); arguments as in `base.Descriptor`."""
-        ranks = [rank for rank, _ in ranks_of(self.plan.columns)]
+        radial = bessel(self.n_radial, self.cutoff)
         if self.embedding:
+            ranks = [rank for rank, _ in ranks_of(self.plan.columns)]
             vectors = table["neighbours"][kinds[0]]
-            sums = product_moments(bessel(self.n_radial, self.cutoff).value, edges[0], [vectors] * (max(ranks) + 1))
+            sums = product_moments(radial.value, edges[0], [vectors] * (max(ranks) + 1))
             mixed = [
                 dot("bcnk,nku->bcu", sums[rank], table["mixing"][..., part]) * table["columns"][:, None, part]
                 for rank, part in ranks_of(self.plan.columns)
             ]
         else:
-            sums: Any = group_moments(bessel(self.n_radial, self.cutoff), tuple(ranks), edges)
-            weights = jnp.stack([table[kind] for kind in kinds], axis=1)
-            mixed = [
-                dot("bqcn,bqnu->bcu", m, weights[..., part])
-                for m, (_, part) in zip(sums, ranks_of(self.plan.columns), strict=True)
-            ]
+            mixed = mixed_moments(radial, self.plan.columns, table, edges, kinds)
         return contractions.contract(self.plan, mixed)
+
+
+def prior(n_radial: int, smoothness: float) -> np.ndarray:
+    """n^(-p) of every radial function (n_radial,)."""
+    return np.arange(1, n_radial + 1) ** -float(smoothness)
+
+
+def mixed_moments(radial: Radial, columns: Sequence[int], mixing, edges, kinds):
+    """SUM_q SUM_n W[q][n, u] SUM_{j in group q} R_n(r_ij) T_c(rhat_ij), of atoms of one species.
+
+    Args:
+        radial: R, without trained parameters.
+        columns: number of columns of rank 0, 1, 2, 3.
+        mixing: (species of neighbours, n, columns), W; columns are sorted by rank.
+        edges, kinds: as in `base.Descriptor`, groups of one species.
+
+    Returns:
+        One array (block, components(rank), columns of that rank) for each rank with columns.
+    """
+    sums: Any = group_moments(radial, tuple(rank for rank, _ in ranks_of(columns)), edges)
+    weights = jnp.stack([mixing[kind] for kind in kinds], axis=1)
+    return [dot("bqcn,bqnu->bcu", m, weights[..., part]) for m, (_, part) in zip(sums, ranks_of(columns), strict=True)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latte_ase.descriptors import DESCRIPTORS, Cace, HipHop, Latte, Reduced
+from latte_ase.descriptors import DESCRIPTORS, Cace, HipHop, Latte, Messages, Reduced
 
 TERMS = "2,-:2,a,a:1,ab,ab:1,-:2,a,b,ab"
 CUTOFF = 3.0
@@ -21,6 +21,7 @@ TABLE = {
     "latte embedded": Latte(contractions=TERMS, cutoff=CUTOFF, species_mode="embedded", max_width=1.5, embedding=3),
     "reduced": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3),
     "reduced with vectors": Reduced(contractions=TERMS, cutoff=CUTOFF, n_radial=3, embedding=2, mixing="random"),
+    "messages": Messages(contractions=TERMS, second=TERMS, cutoff=CUTOFF, n_radial=3, sent=(2, 1, 2), shells=2),
     "cace": Cace(cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=2),
     "cace with messages": Cace(
         cutoff=CUTOFF, n_rbf=3, n_radial=2, n_embedding=2, l_max=2, messages=("M", "Ar", "Bchi")
@@ -145,6 +146,24 @@ def test_equal_descriptors_are_one_key(descriptor):
 def test_bad_contractions_are_refused_at_once(kind):
     with pytest.raises(ValueError, match="not a scalar"):
         kind(contractions="2,a,b", cutoff=3.0)
+
+
+@pytest.mark.parametrize("wrong", [{"contractions": "2,a,b"}, {"second": "2,a,b"}])
+def test_bad_terms_of_either_round_are_refused(wrong):
+    with pytest.raises(ValueError, match="not a scalar"):
+        Messages(**({"contractions": TERMS, "second": TERMS, "cutoff": 3.0} | wrong))
+
+
+@pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"n_radial": 0}, {"shells": 0}, {"smoothness": -1.0}])
+def test_refusals_of_messages(wrong):
+    with pytest.raises(ValueError, match="a positive length, at least one radial function of each round and 0"):
+        Messages(contractions=TERMS, second=TERMS, **({"cutoff": 3.0} | wrong))
+
+
+@pytest.mark.parametrize("sent", [(1, 2), (2, 0, 1)])
+def test_messages_without_a_kind_of_tensor_are_refused(sent):
+    with pytest.raises(ValueError, match=r"sent is \(.*\); three numbers of 1 or more"):
+        Messages(contractions=TERMS, second=TERMS, cutoff=3.0, sent=sent)
 
 
 @pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"cutoff": -2.0}, {"n_radial": 0}, {"embedding": -1}])

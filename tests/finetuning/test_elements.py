@@ -18,6 +18,7 @@ OPTIONS = {
     "latte embedded": {"contractions": "2,-:6,a,a", "species_mode": "embedded", "embedding": 3},
     "reduced": {"contractions": "2,-:6,a,a"},
     "reduced vectors": {"contractions": "2,-:6,a,a", "embedding": 3},
+    "messages": {"contractions": "2,-:6,a,a", "second": "2,-:3,a,a", "sent": [2, 1, 1]},
     "cace": {"l_max": 1},
     "hiphop": {"width": 8},
 }

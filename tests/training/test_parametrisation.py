@@ -16,6 +16,7 @@ ALL = (everything, networks, last_layer, low_rank)
 OPTIONS = {
     "latte": {"contractions": "2,-:6,a,a"},
     "reduced": {"contractions": "2,-:6,a,a"},
+    "messages": {"contractions": "2,-:6,a,a", "second": "2,-:3,a,a", "sent": [2, 1, 1]},
     "cace": {"l_max": 1},
     "hiphop": {"width": 8},
 }
