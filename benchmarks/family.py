@@ -51,7 +51,7 @@ MEMBERS = {
     "messages": {
         "descriptor": "messages",
         "contractions": TERMS,
-        "second": "16,-:16,a,a:16,ab,ab:8,a,b,ab",
+        "second": TERMS,
         "hidden": [64, 64],
     },
     "cace": {"descriptor": "cace", "n_embedding": 3, "hidden": [32, 16], "linear": True},
