@@ -8,13 +8,11 @@ this engine, no JAX flag is changed for anybody else; E0 and the sum over atoms 
 from __future__ import annotations
 
 import copy
-import os
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial, wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import jax
@@ -24,12 +22,13 @@ import numpy as np
 from latte_ase import derivatives, memory, multicore, sparsity
 from latte_ase.committee import replaced
 from latte_ase.compilation import jit
-from latte_ase.domain import Excursion, Suspects
-from latte_ase.graph import Graph, Layout, Shape, block_capacity, capacity, fill, lay_out
+from latte_ase.domain import Excursion
+from latte_ase.fork import refuse_fork
+from latte_ase.graph import Shape, block_capacity, capacity, fill, lay_out
 from latte_ase.kernels import choose_kernel
 from latte_ase.moments import kernel as kernel_context
-from latte_ase.multicore import Part
 from latte_ase.neighbours import VerletList, equal
+from latte_ase.placed import Placed
 from latte_ase.potential import Architecture, Potential, device_constants
 
 SKIN = 0.7
@@ -47,31 +46,6 @@ PROBES = 8
 """Columns of a Hessian computed at once."""
 
 _traced = threading.local()
-_forked = False
-
-
-def _after_fork():
-    global _forked
-    running = getattr(sys.modules.get("jax._src.xla_bridge"), "_backends", True)
-    _forked = _forked or bool(running)
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def refuse_fork():
-    """Raise where JAX would hang.
-
-    Raises:
-        RuntimeError: this process was forked from one in which JAX was running.
-    """
-    if _forked:
-        raise RuntimeError(
-            "This process was forked from one in which JAX was already running; the threads of JAX do not survive "
-            "that, and it would wait for them forever. Start processes with multiprocessing.get_context('spawn') or "
-            "'forkserver' (joblib's default does so too), and make a calculator in each."
-        )
 
 
 @dataclass
@@ -111,63 +85,6 @@ class Output(NamedTuple):
     def energy(self) -> float:
         """Total energy in eV, summed in float64."""
         return float(self.energies.sum())
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A pair list and its place on the device.
-
-    Attributes:
-        verlet: the list, and the rule for its use.
-        layout, shape: where atoms and pairs are, and the bucket.
-        arrays: padded numpy arrays, all blocks.
-        parts: the same on the device, cut into parts for the threads.
-        reverse: per group, the index of reverse pairs of all blocks, on the device; none for one part.
-        suspects: pairs that may leave the model's domain.
-        references: (atoms,) float64 E0 in eV.
-        put: moves arrays to the device.
-    """
-
-    verlet: VerletList
-    layout: Layout
-    shape: Shape
-    arrays: Graph
-    parts: list[Part]
-    reverse: tuple
-    suspects: Suspects
-    references: np.ndarray
-    put: Callable
-
-    @property
-    def used(self):
-        """() int32, number of blocks that hold atoms."""
-        return np.int32(self.layout.need.blocks)
-
-    @cached_property
-    def graph(self) -> Graph:
-        """All blocks on the device."""
-        return self.parts[0].graph if len(self.parts) == 1 else self.put(self.arrays)
-
-    def spread(self, values, dtype):
-        """(atoms, ...) to (blocks, block, ...); padding is 0."""
-        size = self.shape.blocks * self.shape.block
-        spread = np.zeros((size, *values.shape[1:]), dtype)
-        spread[self.layout.place] = values
-        return spread.reshape(self.shape.blocks, self.shape.block, *values.shape[1:])
-
-    def joined(self, results):
-        """(blocks, ...) from the results of all parts."""
-        values = [np.asarray(r)[: int(p.used)] for r, p in zip(results, self.parts, strict=True)]
-        room = np.zeros((self.shape.blocks - int(self.used), *values[0].shape[1:]), values[0].dtype)
-        return np.concatenate([*values, room])
-
-    def gather(self, values):
-        """The inverse, in float64."""
-        return values.reshape(-1, *values.shape[2:])[self.layout.place].astype(np.float64)
-
-    def total(self, energies):
-        """Site energies (atoms,) in eV with E0, from those of the network in the order of the graph."""
-        return self.references + self.gather(energies)
 
 
 def _count_trace():
@@ -293,7 +210,7 @@ class Engine:
         self.threads = 1 if together else threads or multicore.cores()
         self.stats = Stats()
         self.domain = potential.domain
-        self._placed: _Placed | None = None
+        self._placed: Placed | None = None
         self._last: tuple | None = None
         self._shapes: list[Shape] = []
         self._warm: set[tuple[Callable, Shape]] = set()
@@ -499,7 +416,7 @@ class Engine:
         self._last = tuple(array.copy() for array in asked), (placed, *motion)
         return placed, *motion
 
-    def _build(self, atoms) -> _Placed:
+    def _build(self, atoms) -> Placed:
         species = self.potential.species(atoms.numbers)
         verlet = VerletList.build(atoms, cutoff=self.potential.cutoff, skin=self.skin)
         arrangement = self.potential.architecture.descriptor.arrangement(len(np.unique(species)))
@@ -514,7 +431,7 @@ class Engine:
             parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
             reverse = self._put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
         references = self.potential.reference_energies[species]
-        return _Placed(verlet, layout, shape, graph, parts, reverse, suspects, references, self._put)
+        return Placed(verlet, layout, shape, graph, parts, reverse, suspects, references, self._put)
 
     def _put(self, arrays):
         with self.precision():

@@ -25,7 +25,8 @@ from latte_ase import chunks, derivatives
 from latte_ase.batching import Numbered, Shapes, batches
 from latte_ase.calculator import LatteCalculator
 from latte_ase.compilation import jit
-from latte_ase.engine import Engine, refuse_fork
+from latte_ase.engine import Engine
+from latte_ase.fork import refuse_fork
 from latte_ase.graph import Graph, Shape, fill, join, lay_out
 from latte_ase.molecules import Frames, frames_of, is_molecule, molecule_pairs
 from latte_ase.neighbours import Pairs, neighbour_list

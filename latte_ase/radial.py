@@ -116,3 +116,8 @@ def bessel(count: int, cutoff: float, power: int = 6) -> Radial:
         return jnp.sin(r * k) * (norm * (df - f / r) / r) + jnp.cos(r * k) * (k * (norm * f / r))
 
     return Radial(value, slope, (tuple(waves[:, 0].tolist()),))
+
+
+def prior(count: int, smoothness: float) -> np.ndarray:
+    """n^(-p) for n = 1..count, (count,): factors that let training find smooth sums of Bessel functions first."""
+    return np.arange(1, count + 1) ** -float(smoothness)

@@ -13,7 +13,7 @@ import latte_ase
 
 # a module imports modules of the lines above its own, at its top level; imports inside functions are free
 ORDER = """
-    radial neighbours startup memory compilation committee
+    radial neighbours startup memory compilation committee fork
     graph domain sparsity
     molecules
     batching
@@ -34,6 +34,7 @@ ORDER = """
     potential
     derivatives
     kernels
+    placed
     engine
     chunks
     model_io dataset

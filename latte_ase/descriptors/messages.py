@@ -30,11 +30,12 @@ import numpy as np
 from jax import lax
 
 from latte_ase import contractions
-from latte_ase.descriptors.reduced import mixed_moments, prior
 from latte_ase.graph import Arrangement
-from latte_ase.moments.tensors import components, dot, monomials, polar_edges
+from latte_ase.moments import mixed_moments
+from latte_ase.moments.tensors import components, dot, polar_edges
+from latte_ase.moments.weighted import product_moments, tensor_moments
 from latte_ase.moments.xla import ranks_of
-from latte_ase.radial import bessel
+from latte_ase.radial import bessel, prior
 
 PACKED = components(2)
 TIMES = np.array([[2.0 if 1 in exponents else 1.0] for exponents in PACKED])
@@ -183,31 +184,33 @@ class Messages:
 
     def _sums(self, table, edges, kinds, messages: Sent):
         """SUM_j g_l X_m of every rank that is needed, {rank: (block, components, l m)}."""
-        radial = bessel(self.n_radial, self.cutoff)
-        shells, offsets = [], []
-        for group, kind in zip(edges, kinds, strict=True):
-            r, _ = polar_edges(group)
-            shells.append(dot("bnk,bnl->blk", radial.value(r[..., None, :]), table["shells"][kind]))
-            offsets.append(jnp.repeat(table["offset"][kind][:, None], group.shape[1], axis=1))
-        g = jnp.concatenate(shells, axis=-1)
-        _, unit = polar_edges(jnp.concatenate(edges, axis=1))
+        g = self._shells(table, edges, kinds)
+        offsets = [
+            jnp.repeat(table["offset"][q][:, None], e.shape[1], axis=1) for q, e in zip(kinds, edges, strict=True)
+        ]
+        bonds = jnp.concatenate(edges, axis=1)
+        _, unit = polar_edges(bonds)
         along = _tensor_along(messages.tensors, unit)
         seen = [messages.numbers, _along(messages.vectors, unit), _along(along, unit)]
         seen = jnp.concatenate(seen, axis=-1) + jnp.concatenate(offsets, axis=1)
         weights = jnp.concatenate([jnp.ones_like(seen[..., :1]), seen], axis=-1)
-        products = g[:, :, None] * jnp.swapaxes(weights, 1, 2)[:, None]
-        carried = {
+        across = {
             1: jnp.concatenate([messages.vectors, along], axis=-1),
             2: jnp.concatenate([messages.tensors, _symmetrised(messages.vectors, unit)], axis=-1),
         }
-        sums = {}
-        for rank in _ranks(self.second_plan.columns):
-            along_bonds = dot("bck,blmk->bclm", jnp.stack(monomials(unit, rank), axis=1), products)
-            if rank in carried:
-                across = dot("blk,bkcm->bclm", g, carried[rank])
-                along_bonds = jnp.concatenate([along_bonds, across], axis=-1)
-            sums[rank] = along_bonds.reshape(*along_bonds.shape[:2], -1)
-        return sums
+        ranks = _ranks(self.second_plan.columns)
+        sums = product_moments(lambda _: g, bonds, [weights] * (max(ranks) + 1))
+        parts = {p: [sums[p], tensor_moments(g, across[p])] if p in across else [sums[p]] for p in ranks}
+        joined = {p: jnp.concatenate(found, axis=-1) for p, found in parts.items()}
+        return {p: found.reshape(*found.shape[:2], -1) for p, found in joined.items()}
+
+    def _shells(self, table, edges, kinds):
+        """g (block, l, k) of the pairs of all groups."""
+        radial, found = bessel(self.n_radial, self.cutoff), []
+        for group, kind in zip(edges, kinds, strict=True):
+            r, _ = polar_edges(group)
+            found.append(dot("bnk,bnl->blk", radial.value(r[..., None, :]), table["shells"][kind]))
+        return jnp.concatenate(found, axis=-1)
 
 
 def _mixing(key, *shape: int):
@@ -219,7 +222,7 @@ def _ranks(columns):
     return [rank for rank, _ in ranks_of(columns)]
 
 
-def _bounded(x, times=1.0):
+def _bounded(x, times: Any = 1.0):
     """N(x), the mean over all axes but the first; `times` says how often a packed component stands in its tensor."""
     times = np.broadcast_to(times, x.shape[1:]).astype(x.dtype)
     total = jnp.sum(times * x * x, axis=tuple(range(1, x.ndim)), keepdims=True)

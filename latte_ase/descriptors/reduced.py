@@ -21,24 +21,20 @@ linear ACE (J. Chem. Phys. 159, 164101 (2023)), here in what a step of an optimi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from latte_ase import contractions
 from latte_ase.descriptors.base import Local, Shared
 from latte_ase.graph import Arrangement
-from latte_ase.moments import group_moments
+from latte_ase.moments import mixed_moments
 from latte_ase.moments.tensors import dot
 from latte_ase.moments.weighted import product_moments
 from latte_ase.moments.xla import ranks_of
-from latte_ase.radial import Radial, bessel
+from latte_ase.radial import bessel, prior
 
 MIXINGS = ("learned", "random")
 
@@ -131,25 +127,3 @@ class Reduced(Local):
         else:
             mixed = mixed_moments(radial, self.plan.columns, table, edges, kinds)
         return contractions.contract(self.plan, mixed)
-
-
-def prior(n_radial: int, smoothness: float) -> np.ndarray:
-    """n^(-p) of every radial function (n_radial,)."""
-    return np.arange(1, n_radial + 1) ** -float(smoothness)
-
-
-def mixed_moments(radial: Radial, columns: Sequence[int], mixing, edges, kinds):
-    """SUM_q SUM_n W[q][n, u] SUM_{j in group q} R_n(r_ij) T_c(rhat_ij), of atoms of one species.
-
-    Args:
-        radial: R, without trained parameters.
-        columns: number of columns of rank 0, 1, 2, 3.
-        mixing: (species of neighbours, n, columns), W; columns are sorted by rank.
-        edges, kinds: as in `base.Descriptor`, groups of one species.
-
-    Returns:
-        One array (block, components(rank), columns of that rank) for each rank with columns.
-    """
-    sums: Any = group_moments(radial, tuple(rank for rank, _ in ranks_of(columns)), edges)
-    weights = jnp.stack([mixing[kind] for kind in kinds], axis=1)
-    return [dot("bqcn,bqnu->bcu", m, weights[..., part]) for m, (_, part) in zip(sums, ranks_of(columns), strict=True)]

@@ -20,13 +20,14 @@ Two kernels compute this, and `kernel` says which: `xla` in plain JAX, for every
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 import jax
+import jax.numpy as jnp
 
 from latte_ase.moments import xla
-from latte_ase.moments.tensors import MAX_RANK, components
+from latte_ase.moments.tensors import MAX_RANK, components, dot
 from latte_ase.radial import Radial
 
 KERNELS = ("xla", "pallas", "interpreted")
@@ -36,7 +37,7 @@ kernel = jax.make_user_context("xla")
 """Which kernel is used inside `with kernel("pallas"):`, in this thread.  It is part of JAX's key of compiled
 functions, so that a function compiled for one kernel is compiled again for another; outside, it is "xla"."""
 
-__all__ = ["KERNELS", "MAX_RANK", "components", "group_moments", "kernel", "moments", "pair_sum"]
+__all__ = ["KERNELS", "MAX_RANK", "components", "group_moments", "kernel", "mixed_moments", "moments", "pair_sum"]
 
 
 def _chosen():
@@ -88,6 +89,28 @@ def group_moments(radial: Radial, ranks: tuple[int, ...], edges):
     """
     module, options = _chosen()
     return module.group_moments(radial, ranks, *options, edges)
+
+
+def mixed_moments(radial: Radial, columns: Sequence[int], mixing, edges, kinds):
+    """Moments of each group, mixed into columns: M[i, c, u] = SUM_q SUM_n W[s_q, n, u] m[i, q, c, n].
+
+    Args:
+        radial: as in `group_moments`.
+        columns: number of columns u of rank 0, 1, 2, 3; they are sorted by rank.
+        mixing: (species of neighbours, n, columns), W.
+        edges: one array (block, k, 3) per group, D in Angstrom.
+        kinds: per group (block,) the species s_q of its neighbours.
+
+    Returns:
+        One array (block, components(rank), columns of that rank) for each rank with columns.
+
+    Raises:
+        ValueError: as `moments`.
+    """
+    parts = list(xla.ranks_of(columns))
+    sums = group_moments(radial, tuple(rank for rank, _ in parts), edges)
+    weights = jnp.stack([mixing[kind] for kind in kinds], axis=1)
+    return [dot("bqcn,bqnu->bcu", m, weights[..., part]) for m, (_, part) in zip(sums, parts, strict=True)]
 
 
 def pair_sum(function: Callable, edges):

@@ -2,6 +2,7 @@
 
     moments:           M[i, c, u]    = SUM_j w[ij, u] T_c(D_ij / r_ij) g_u(r_ij)
     product_moments:   M[i, c, n, a] = SUM_j w[ij, a] T_c(D_ij / r_ij) g_n(r_ij)
+    tensor_moments:    M[i, c, n, a] = SUM_j X[ij, c, a] g_n(r_ij)
 
 In plain JAX, which also differentiates them: the sums over pairs are matrix products, and so are their derivatives.
 """
@@ -59,3 +60,16 @@ def product_moments(radial: Callable, edges, weights: Sequence):
         sums = dot("bck,buk->bcu", jnp.stack(monomials(unit, rank), axis=1), products[id(w)])
         results.append(sums.reshape(*sums.shape[:2], g.shape[1], w.shape[2]))
     return tuple(results)
+
+
+def tensor_moments(g, tensors):
+    """Moments of every product of a radial function and a tensor that a neighbour brings.
+
+    Args:
+        g: (block, n, k), radial functions of the pairs, as in `product_moments`.
+        tensors: (block, k, components, a), X.
+
+    Returns:
+        (block, components, n, a).
+    """
+    return dot("bnk,bkca->bcna", g, tensors)

@@ -19,7 +19,7 @@ from latte_ase import dataset, derivatives
 from latte_ase.compilation import jit
 from latte_ase.dataset import Frame
 from latte_ase.descriptors import DESCRIPTORS
-from latte_ase.engine import refuse_fork
+from latte_ase.fork import refuse_fork
 from latte_ase.model_io import remove_leftovers, write_atomically
 from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
 from latte_ase.pretrained import FILE
