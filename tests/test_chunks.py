@@ -54,6 +54,18 @@ def test_chunks_give_what_one_piece_gives(engine, name):
     assert atoms == before
 
 
+@pytest.mark.parametrize("kind", ["messages", "cace"])
+@pytest.mark.parametrize("name", ["periodic, sheared", "molecule"])
+def test_chunks_of_a_potential_of_two_rounds(kind, name, tiny_potential):
+    """An atom feels what is within two cutoffs, so that its surroundings are those of its neighbours too."""
+    engine = Engine(tiny_potential(kind), dtype="float64", skin=0.0)
+    expected, output = engine.evaluate(SYSTEMS[name]), chunks.evaluate(engine, SYSTEMS[name], 37)
+    assert np.abs(expected.forces).max() > 0.1
+    np.testing.assert_allclose(output.energies, expected.energies, atol=1e-10)
+    np.testing.assert_allclose(output.forces, expected.forces, atol=1e-9)
+    np.testing.assert_allclose(output.virial, expected.virial, atol=1e-8)
+
+
 @pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "one"])
 def test_excursions_are_those_of_one_piece(engine, name):
     """The tiny potential's domain begins at 2.5 Angstrom, so there are some everywhere."""

@@ -47,6 +47,19 @@ def test_constant_energy_is_ases_velocity_verlet_step_by_step(silicon, calculato
     assert calc.stats.compilations <= 1
 
 
+@pytest.mark.parametrize("kind", ["messages", "cace"])
+def test_potentials_of_two_rounds_move_as_in_ases_loop(kind, tiny_potential):
+    potential = tiny_potential(kind, reach=0.5)
+    atoms = molecule("H2O2", vacuum=4.0)
+    atoms.set_momenta(np.random.default_rng(0).normal(size=(4, 3)))
+    ase_atoms = atoms.copy()
+    ase_atoms.calc = LatteCalculator(potential, dtype="float64", skin=0.3)
+    run(atoms, LatteCalculator(potential, dtype="float64", skin=0.3), 40, timestep=0.2 * FS)
+    VelocityVerlet(ase_atoms, 0.2 * FS).run(40)
+    assert_same_motion(atoms, ase_atoms, 1e-10)
+    np.testing.assert_allclose(atoms.get_forces(), ase_atoms.get_forces(), atol=1e-10)
+
+
 def test_a_hundred_steps_in_one_call_are_those_of_ase_and_lists_are_built_as_often(silicon, calculator):
     ase_atoms, calc = silicon.copy(), calculator()
     ase_atoms.calc = calculator()
