@@ -47,7 +47,7 @@ ORDER = """
     uncertainty
     plots
     training.config training.progress training.checkpoint training.plausibility
-    training.loss training.parametrisation
+    training.loss training.parametrisation training.atomic_energies
     training.consistency training.optimiser
     training.step
     training.loop

@@ -23,6 +23,7 @@ from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
 from latte_ase.potential import Potential
 from latte_ase.pretrained import FILE, load_model
+from latte_ase.training.atomic_energies import refitted
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.loop import fit
 from latte_ase.training.parametrisation import Parametrisation
@@ -101,7 +102,7 @@ def finetune(
         settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
     extended = with_elements(base, new.train + new.held)
     if energies is None:
-        start = reference_energies.refitted(extended, new.train)
+        start = refitted(extended, new.train)
     else:
         start = replace(extended, reference_energies=dataset.given_reference_energies(energies, extended.elements))
 

@@ -9,28 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.dataset import fit_reference_energies, label
+from latte_ase.dataset import label
 from latte_ase.potential import Potential
-from latte_ase.prediction import predict
-
-
-def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
-    """E0 shifted, element by element, so that mean errors of the total energy vanish.
-
-    Least squares of label minus prediction on the compositions; elements that the frames cannot
-    tell apart share the shift (least norm), and an element that does not occur keeps its E0.
-
-    Args:
-        potential: the base model.
-        frames: structures with energies.
-    """
-    residual = [
-        label(a, "energy") - p.energy for a, p in zip(frames, predict(potential, frames, forces=False), strict=True)
-    ]
-    species = [potential.species(a.numbers) for a in frames]
-    counts = [np.bincount(s, minlength=len(potential.elements)) for s in species]
-    shift = fit_reference_energies(residual, counts)
-    return replace(potential, reference_energies=potential.reference_energies + shift)
 
 
 def with_those_of(base: Potential, potential: Potential) -> Potential:

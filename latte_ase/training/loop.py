@@ -23,7 +23,7 @@ from latte_ase.fork import refuse_fork
 from latte_ase.model_io import remove_leftovers, write_atomically
 from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
 from latte_ase.pretrained import FILE
-from latte_ase.training import checkpoint
+from latte_ase.training import atomic_energies, checkpoint
 from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.loss import Errors, criterion, errors, predict
 from latte_ase.training.optimiser import optimiser
@@ -143,24 +143,6 @@ def _elements(frames) -> tuple[str, ...]:
     from ase.data import chemical_symbols
 
     return tuple(chemical_symbols[z] for z in sorted({int(z) for a in frames for z in a.numbers}))
-
-
-def reference_energies(config: Config, potential: Potential, frames: Sequence[Frame]) -> np.ndarray:
-    """E0 (species,) in eV: given, from isolated atoms, or least squares, in this order.
-
-    Raises:
-        ValueError: an element has no given energy, or no isolated atom.
-    """
-    given = dict(config.data.reference_energies)
-    if config.data.isolated_atoms:
-        for atoms in dataset.read_frames(config.path(config.data.isolated_atoms)):
-            if len(atoms) == 1:
-                given[atoms.get_chemical_symbols()[0]] = atoms.get_potential_energy()
-    if given:
-        return dataset.given_reference_energies(given, potential.elements)
-    labelled = [f for f in frames if f.energy is not None]
-    counts = dataset.compositions(labelled, len(potential.elements))
-    return dataset.fit_reference_energies([f.energy for f in labelled], counts)
 
 
 def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 64) -> Potential:
@@ -350,7 +332,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     dataset.require_labels(held, labels, "the validation set")
     potential = initial_potential(config, frames)
     train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
-    energies = reference_energies(config, potential, train_frames)
+    energies = atomic_energies.initial(config, potential, train_frames)
     potential = with_constants(replace(potential, reference_energies=energies), train_frames)
     if config.training.skin:
         train_frames = dataset.prepare(potential, frames, skin=config.training.skin)
@@ -359,7 +341,13 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
         result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
     best = min(result.history, key=lambda row: row["criterion"])
-    metadata = {**result.potential.metadata, "metrics": best, "frames": [len(frames), len(held)]}
-    trained = replace(result.potential, metadata=metadata)
+    trained = result.potential
+    if not (config.data.reference_energies or config.data.isolated_atoms):
+        trained = atomic_energies.refitted(trained, [a for a in frames if dataset.label(a, "energy") is not None])
+        judged = Batches(trained, valid_frames, config.training.batch_size)
+        best = best | {
+            f"valid_{k}": v for k, v in metrics(evaluate_sums(trained, judged, _cast(trained.params))).items()
+        }
+    trained = replace(trained, metadata={**trained.metadata, "metrics": best, "frames": [len(frames), len(held)]})
     path = trained.save(folder / FILE)
     return Result(trained, result.history, path)
