@@ -33,7 +33,6 @@ from latte_ase.training.progress import epoch_bar
 STEPS = 2500
 """Steps of a fine-tuning by default; early stopping usually ends it sooner."""
 DEFAULTS = {
-    "optimiser": "adamw",
     "batch_size": 2,
     "rate": 1e-3,
     "ema": 0.99,
@@ -82,8 +81,8 @@ def finetune(
         energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
         patience: epochs without a better validation loss before stopping.
         report: called after every epoch with (row, epochs); default shows a progress bar.
-        **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: optimiser "adamw", batch_size 2, rate 1e-3, ema 0.99,
-            energy_weight 100 and epochs for 2500 steps.
+        **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 1e-3, ema 0.99, energy_weight 100
+            and epochs for 2500 steps.
 
     Returns:
         `FineTuned`; `.calculator` is ready to use, `print(result.table)` shows before and after.
