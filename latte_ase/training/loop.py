@@ -341,13 +341,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
         result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
     best = min(result.history, key=lambda row: row["criterion"])
-    trained = result.potential
-    if not (config.data.reference_energies or config.data.isolated_atoms):
-        trained = atomic_energies.refitted(trained, [a for a in frames if dataset.label(a, "energy") is not None])
-        judged = Batches(trained, valid_frames, config.training.batch_size)
-        best = best | {
-            f"valid_{k}": v for k, v in metrics(evaluate_sums(trained, judged, _cast(trained.params))).items()
-        }
-    trained = replace(trained, metadata={**trained.metadata, "metrics": best, "frames": [len(frames), len(held)]})
+    metadata = {**result.potential.metadata, "metrics": best, "frames": [len(frames), len(held)]}
+    trained = replace(result.potential, metadata=metadata)
     path = trained.save(folder / FILE)
     return Result(trained, result.history, path)
