@@ -48,12 +48,7 @@ MEMBERS = {
     "reduced": {"descriptor": "reduced", "contractions": TERMS, "hidden": [64, 64]},
     "reduced, seven": {"descriptor": "reduced", "contractions": SEVEN, "hidden": [64, 64]},
     "reduced, vectors": {"descriptor": "reduced", "contractions": TERMS, "embedding": 4, "hidden": [64, 64]},
-    "messages": {
-        "descriptor": "messages",
-        "contractions": TERMS,
-        "second": TERMS,
-        "hidden": [64, 64],
-    },
+    "messages": {"descriptor": "messages", "contractions": TERMS, "second": TERMS, "hidden": [64, 64]},
     "cace": {"descriptor": "cace", "n_embedding": 3, "hidden": [32, 16], "linear": True},
     "cace, Bchi": {
         "descriptor": "cace",

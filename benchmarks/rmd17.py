@@ -28,8 +28,8 @@ from figures import Table, number, whole
 from report import DOCS, insert
 
 import latte_ase
-from latte_ase.training.atomic_energies import refitted
 from latte_ase.training.config import PRESETS
+from latte_ase.training.reference_energies import refitted
 
 PUBLISHED = json.loads((Path(__file__).parent / "rmd17_published.json").read_text())["data"]
 FILES = {"salicylic_acid": "salicylic"}

@@ -47,12 +47,12 @@ ORDER = """
     uncertainty
     plots
     training.config training.progress training.checkpoint training.plausibility
-    training.loss training.parametrisation training.atomic_energies
+    training.loss training.parametrisation training.reference_energies
     training.consistency training.optimiser
     training.step
     training.loop
     training
-    finetuning.reference_energies finetuning.elements finetuning.replay finetuning.strategies finetuning.result
+    finetuning.elements finetuning.replay finetuning.strategies finetuning.result
     finetuning.finetune
     finetuning
     testing.report testing.tolerances testing.samples testing.find

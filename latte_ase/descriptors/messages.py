@@ -33,11 +33,13 @@ from latte_ase import contractions
 from latte_ase.graph import Arrangement
 from latte_ase.moments import mixed_moments
 from latte_ase.moments.tensors import components, dot, polar_edges
-from latte_ase.moments.weighted import product_moments, tensor_moments
+from latte_ase.moments.weighted import tensor_moments, weighted_moments
 from latte_ase.moments.xla import ranks_of
 from latte_ase.radial import bessel, prior
 
 PACKED = components(2)
+PLACES = [[PACKED.index(tuple((a == axis) + (b == axis) for axis in range(3))) for b in range(3)] for a in range(3)]
+"""Where component ab of a packed tensor of rank 2 is."""
 TIMES = np.array([[2.0 if 1 in exponents else 1.0] for exponents in PACKED])
 """How often each packed component stands in a tensor of rank 2, (6, 1)."""
 
@@ -188,8 +190,7 @@ class Messages:
         offsets = [
             jnp.repeat(table["offset"][q][:, None], e.shape[1], axis=1) for q, e in zip(kinds, edges, strict=True)
         ]
-        bonds = jnp.concatenate(edges, axis=1)
-        _, unit = polar_edges(bonds)
+        _, unit = polar_edges(jnp.concatenate(edges, axis=1))
         along = _tensor_along(messages.tensors, unit)
         seen = [messages.numbers, _along(messages.vectors, unit), _along(along, unit)]
         seen = jnp.concatenate(seen, axis=-1) + jnp.concatenate(offsets, axis=1)
@@ -199,7 +200,7 @@ class Messages:
             2: jnp.concatenate([messages.tensors, _symmetrised(messages.vectors, unit)], axis=-1),
         }
         ranks = _ranks(self.second_plan.columns)
-        sums = product_moments(lambda _: g, bonds, [weights] * (max(ranks) + 1))
+        sums = weighted_moments(g, unit, [weights] * (max(ranks) + 1))
         parts = {p: [sums[p], tensor_moments(g, across[p])] if p in across else [sums[p]] for p in ranks}
         joined = {p: jnp.concatenate(found, axis=-1) for p, found in parts.items()}
         return {p: found.reshape(*found.shape[:2], -1) for p, found in joined.items()}
@@ -236,15 +237,8 @@ def _along(vectors, unit):
 
 def _tensor_along(tensors, unit):
     """t.rhat (block, k, 3, m) of packed tensors (block, k, 6, m)."""
-    place = {frozenset([a, b]): _place(a, b) for a in range(3) for b in range(3)}
-    return jnp.stack(
-        [sum(tensors[:, :, place[frozenset([a, b])]] * unit[b][..., None] for b in range(3)) for a in range(3)], axis=2
-    )
-
-
-def _place(a: int, b: int) -> int:
-    """Where component ab of a packed tensor of rank 2 is."""
-    return PACKED.index(tuple((a == axis) + (b == axis) for axis in range(3)))
+    rows = [sum(tensors[:, :, PLACES[a][b]] * unit[b][..., None] for b in range(3)) for a in range(3)]
+    return jnp.stack(rows, axis=2)
 
 
 def _symmetrised(vectors, unit):

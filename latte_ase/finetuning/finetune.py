@@ -17,13 +17,13 @@ from ase import Atoms
 
 from latte_ase import dataset
 from latte_ase.evaluation import evaluate
-from latte_ase.finetuning import reference_energies, replay
+from latte_ase.finetuning import replay
 from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
 from latte_ase.potential import Potential
 from latte_ase.pretrained import FILE, load_model
-from latte_ase.training.atomic_energies import refitted
+from latte_ase.training import reference_energies
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.loop import fit
 from latte_ase.training.parametrisation import Parametrisation
@@ -37,7 +37,6 @@ DEFAULTS = {
     "rate": 1e-3,
     "ema": 0.99,
     "energy_weight": 100.0,
-    "force_weight": 1.0,
 }
 """Where fine-tuning departs from `TrainingConfig`."""
 
@@ -101,7 +100,7 @@ def finetune(
         settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
     extended = with_elements(base, new.train + new.held)
     if energies is None:
-        start = refitted(extended, new.train)
+        start = reference_energies.refitted(extended, new.train)
     else:
         start = replace(extended, reference_energies=dataset.given_reference_energies(energies, extended.elements))
 

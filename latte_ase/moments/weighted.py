@@ -52,7 +52,20 @@ def product_moments(radial: Callable, edges, weights: Sequence):
         For each rank (block, components(rank), n, a).
     """
     r, unit = polar_edges(edges)
-    g = radial(r[..., None, :])
+    return weighted_moments(radial(r[..., None, :]), unit, weights)
+
+
+def weighted_moments(g, unit: Sequence, weights: Sequence):
+    """As `product_moments`, of radial functions that differ from pair to pair.
+
+    Args:
+        g: (block, n, k), radial functions of the pairs.
+        unit: x, y, z (block, k) of the unit vectors.
+        weights: as in `product_moments`.
+
+    Returns:
+        For each rank (block, components(rank), n, a).
+    """
     results, products = [], {}
     for rank, w in enumerate(weights):
         if id(w) not in products:
@@ -66,7 +79,7 @@ def tensor_moments(g, tensors):
     """Moments of every product of a radial function and a tensor that a neighbour brings.
 
     Args:
-        g: (block, n, k), radial functions of the pairs, as in `product_moments`.
+        g: (block, n, k), radial functions of the pairs.
         tensors: (block, k, components, a), X.
 
     Returns:

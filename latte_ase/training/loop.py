@@ -23,7 +23,7 @@ from latte_ase.fork import refuse_fork
 from latte_ase.model_io import remove_leftovers, write_atomically
 from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
 from latte_ase.pretrained import FILE
-from latte_ase.training import atomic_energies, checkpoint
+from latte_ase.training import checkpoint, reference_energies
 from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.loss import Errors, criterion, errors, predict
 from latte_ase.training.optimiser import optimiser
@@ -332,7 +332,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     dataset.require_labels(held, labels, "the validation set")
     potential = initial_potential(config, frames)
     train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
-    energies = atomic_energies.initial(config, potential, train_frames)
+    energies = reference_energies.initial(config, potential, train_frames)
     potential = with_constants(replace(potential, reference_energies=energies), train_frames)
     if config.training.skin:
         train_frames = dataset.prepare(potential, frames, skin=config.training.skin)

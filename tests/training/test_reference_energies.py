@@ -1,4 +1,4 @@
-"""E0 takes what another level of theory adds per atom, and labels move with it."""
+"""E0 as given, of isolated atoms, or by least squares; fitted again to what a model leaves; and of another level of theory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 
-from latte_ase.finetuning.reference_energies import moved, with_those_of
+from latte_ase import dataset
 from latte_ase.prediction import predict
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import initial_potential
+from latte_ase.training.reference_energies import initial, moved, refitted, with_those_of
 
 MODEL = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "elements": ["Al", "Cu"], "hidden": [8]}
 SYMBOLS = ("AlCu", "Al2Cu", "AlCu3", "Cu2")
@@ -34,6 +36,36 @@ def labelled(potential, shift):
         atoms.calc = SinglePointCalculator(atoms, energy=made.energy + np.dot(counts, shift), forces=made.forces)
         frames.append(atoms)
     return frames
+
+
+@pytest.fixture(scope="module")
+def frames(potential):
+    """Prepared ones."""
+    return dataset.prepare(potential, labelled(potential, [0, 0]))
+
+
+def test_least_squares(potential, frames):
+    frames = [replace(f, energy=-3.5 * (f.species == 0).sum() - 4.25 * (f.species == 1).sum()) for f in frames]
+    found = initial(load_config({"model": MODEL, "data": {"train": ""}}), potential, frames)
+    np.testing.assert_allclose(found, [-3.5, -4.25], rtol=1e-12)
+
+
+def test_isolated_atoms_and_given_ones(potential, frames, tmp_path):
+    atom, pair = Atoms("Cu"), Atoms("Al2", [(0, 0, 0), (0, 0, 3)])
+    for atoms, energy in ((atom, -1.5), (pair, -9.0)):
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
+    write(tmp_path / "atoms.xyz", [atom, pair])
+    config = {"model": MODEL, "data": {"train": "", "isolated_atoms": str(tmp_path / "atoms.xyz")}}
+    with pytest.raises(ValueError, match=r"given for Cu, but not for Al\. Give those of all elements"):
+        initial(load_config(config), potential, frames)
+    config["data"]["reference_energies"] = {"Al": -0.25}
+    np.testing.assert_array_equal(initial(load_config(config), potential, frames), [-0.25, -1.5])
+
+
+def test_refit_finds_the_shift(potential):
+    found = refitted(potential, labelled(potential, [5.0, -7.0])).reference_energies
+    np.testing.assert_allclose(found - potential.reference_energies, [5, -7], atol=1e-5)
+    assert refitted(potential, []) is potential
 
 
 def test_labels_move_with_the_energies_of_atoms(potential):
