@@ -29,7 +29,6 @@ from report import DOCS, insert
 
 import latte_ase
 from latte_ase.training.config import PRESETS
-from latte_ase.training.reference_energies import refitted
 
 PUBLISHED = json.loads((Path(__file__).parent / "rmd17_published.json").read_text())["data"]
 FILES = {"salicylic_acid": "salicylic"}
@@ -68,9 +67,7 @@ def train(molecule: str, preset: str, options, folder: Path) -> dict:
     result = latte_ase.train(overridden(config, options.set), out=folder, resume=resume)
     processor = time.process_time() - processor
     best = min(result.history, key=lambda row: row["criterion"])
-    # forces leave a common error of the energy open, which the training frames tell
-    final = refitted(result.potential, parts["train"])
-    judged = judge(final, result.path, read(f"{stem}_test.extxyz", ":")) if options.held == HELD else {}
+    judged = judge(result, read(f"{stem}_test.extxyz", ":")) if options.held == HELD else {}
     return judged | {
         "valid": best["valid_forces_mae"],
         "train": result.history[-1]["train_forces_mae"],
@@ -81,11 +78,11 @@ def train(molecule: str, preset: str, options, folder: Path) -> dict:
     }
 
 
-def judge(potential, path: Path, test: list) -> dict:
-    """Errors of the test frames, meV and meV/Angstrom, and what a call of the model of this file costs."""
-    metrics = latte_ase.evaluate(potential, test).metrics
+def judge(result, test: list) -> dict:
+    """Errors of the test frames, meV and meV/Angstrom, and what a call costs."""
+    metrics = latte_ase.evaluate(result.potential, test).metrics
     errors = {"energy": metrics["energy_mae"] * len(test[0]), "force": metrics["forces_mae"]}
-    return errors | {"microseconds": costs({"it": path}, test[0])["it"]}
+    return errors | {"microseconds": costs({"it": result.path}, test[0])["it"]}
 
 
 def load(out: Path) -> list[dict]:

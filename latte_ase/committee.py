@@ -47,16 +47,20 @@ class Committee:
         members: part of the potential's parameters, nested dictionaries with the same names; every array has one
             more axis in front, (members, ...).
         energy_factor, forces_factor: standard deviation per spread.
+        shifts: (members, species) in eV, by how much E0 of each member is above the potential's; None: not at all.
     """
 
     members: Any
     energy_factor: float = 1.0
     forces_factor: float = 1.0
+    shifts: np.ndarray | None = None
 
     def __post_init__(self):
         sizes = {np.shape(a)[0] for a in jax.tree.leaves(self.members)}
         if len(sizes) != 1 or min(sizes) < 2:
             raise ValueError(f"A committee has arrays for {sorted(sizes)} members; it needs two or more, all as many.")
+        if self.shifts is not None and len(self.shifts) != len(self):
+            raise ValueError(f"A committee of {len(self)} members has shifts of E0 for {len(self.shifts)}.")
         if not all(np.isfinite(f) and f >= 0 for f in (self.energy_factor, self.forces_factor)):
             raise ValueError(
                 f"The factors of a committee are {self.energy_factor} and {self.forces_factor}; finite ones, not below "

@@ -264,9 +264,12 @@ class Engine:
                 "`latte-ase uncertainty`."
             )
         energies, forces = [], []
-        for member in range(len(committee)):
+        shifts = (
+            np.zeros((len(committee), len(self.potential.elements))) if committee.shifts is None else committee.shifts
+        )
+        for member, shift in enumerate(shifts):
             placed, (site, of_atoms, _) = self._run_derivatives(atoms, self._member(member))
-            energies.append(placed.total(site))
+            energies.append(placed.total(site) + shift[self.potential.species(atoms.numbers)])
             forces.append(placed.gather(of_atoms))
         return np.stack(energies), np.stack(forces)
 

@@ -245,8 +245,10 @@ def save(potential: Potential, path, **more_metadata) -> Path:
         }
     )
     if potential.committee is not None:
-        factors = np.array([potential.committee.energy_factor, potential.committee.forces_factor])
-        arrays |= flatten({"committee": {"members": potential.committee.members, "factors": factors}})
+        committee = potential.committee
+        factors = np.array([committee.energy_factor, committee.forces_factor])
+        shifts = {} if committee.shifts is None else {"shifts": np.asarray(committee.shifts, np.float64)}
+        arrays |= flatten({"committee": {"members": committee.members, "factors": factors, **shifts}})
     text = json.dumps(
         {
             "format": FORMAT,
@@ -377,7 +379,9 @@ def _committee(tree: dict[str, Any]) -> Committee | None:
     if "committee" not in tree:
         return None
     energy_factor, forces_factor = (float(x) for x in tree["committee"]["factors"])
-    return Committee(tree["committee"].get("members", {}), energy_factor, forces_factor)
+    return Committee(
+        tree["committee"].get("members", {}), energy_factor, forces_factor, tree["committee"].get("shifts")
+    )
 
 
 def _shapes(architecture: Architecture, size: int) -> dict[str, tuple[int, ...]]:
@@ -406,7 +410,8 @@ def _committee_shapes(shapes, arrays) -> dict[str, tuple[int, ...]]:
         return {}
     members = {name: "params/" + name.removeprefix("committee/members/") for name in names if name.count("/") > 1}
     count = max((arrays[name].shape[0] for name in members if arrays[name].ndim), default=0)
-    return {"committee/factors": (2,)} | {
+    shifts = {"committee/shifts": (count, *shapes["reference_energies"])} if "committee/shifts" in names else {}
+    return {"committee/factors": (2,), **shifts} | {
         name: (count, *shapes[param]) for name, param in members.items() if param in shapes
     }
 

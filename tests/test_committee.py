@@ -22,7 +22,9 @@ def with_committee(potential, members=3):
     rng = np.random.default_rng(0)
     kernel = potential.params["network"]["Dense_1"]["kernel"]
     kernels = kernel + rng.normal(scale=0.1, size=(members, *kernel.shape))
-    committee = Committee({"network": {"Dense_1": {"kernel": kernels}}}, energy_factor=2.0, forces_factor=3.0)
+    shifts = rng.normal(size=(members, len(potential.elements)))
+    members = {"network": {"Dense_1": {"kernel": kernels}}}
+    committee = Committee(members, energy_factor=2.0, forces_factor=3.0, shifts=shifts)
     return replace(potential, committee=committee)
 
 
@@ -37,8 +39,16 @@ def atoms():
 @pytest.mark.parametrize("kind", ["latte", "reduced", "vectors", "messages", "cace", "hiphop"])
 def test_an_uncertainty_is_the_spread_of_calculators_of_the_members(kind, tiny_potential, atoms):
     potential = with_committee(tiny_potential(kind, ("Al", "Cu"), repulsion=False))
-    alone = [potential.committee.params(potential.params, k) for k in range(3)]
-    found = [LatteCalculator(replace(potential, params=p), dtype="float64").engine.evaluate(atoms) for p in alone]
+    committee = potential.committee
+    alone = [
+        replace(
+            potential,
+            params=committee.params(potential.params, k),
+            reference_energies=potential.reference_energies + committee.shifts[k],
+        )
+        for k in range(3)
+    ]
+    found = [LatteCalculator(p, dtype="float64").engine.evaluate(atoms) for p in alone]
     result = LatteCalculator(potential, dtype="float64").get_uncertainty(atoms)
     energy = 2 * np.std([f.energy for f in found], ddof=1)
     assert energy > 1e-6
@@ -88,6 +98,9 @@ def test_the_model_file_keeps_it(tiny_potential, atoms, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, again.committee.members, potential.committee.members)
     a, b = (LatteCalculator(p).get_uncertainty(atoms) for p in (potential, again))
     np.testing.assert_array_equal(a.forces, b.forces)
+    assert a.energy == b.energy
+    without = replace(potential, committee=replace(potential.committee, shifts=None))
+    assert load_model(without.save(tmp_path / "without.safetensors")).committee.shifts is None
 
 
 def test_a_file_with_an_impossible_committee_is_refused(tiny_potential, tmp_path):
@@ -106,10 +119,15 @@ def test_a_file_with_factors_and_no_members_is_refused(tiny_potential, tmp_path)
     path = with_committee(tiny_potential("latte", ("Al", "Cu"))).save(tmp_path / "model.safetensors")
     with safe_open(path, framework="numpy") as file:
         text = file.metadata()["latte_ase"]
-        arrays = {name: file.get_tensor(name) for name in file.keys() if "members" not in name}  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys() if "members" not in name and "shifts" not in name}  # noqa: SIM118
     path.write_bytes(to_bytes(arrays, {"latte_ase": text, "sha256": digest(arrays, text)}))
     with pytest.raises(ModelFileError, match=r"arrays for \[\] members"):
         load_model(path)
+
+
+def test_shifts_are_those_of_the_members():
+    with pytest.raises(ValueError, match="A committee of 3 members has shifts of E0 for 2"):
+        Committee({"a": np.zeros((3, 2))}, shifts=np.zeros((2, 1)))
 
 
 @pytest.mark.parametrize(("members", "factor"), [(1, 1.0), (0, 1.0), (3, float("nan")), (3, -1.0)])

@@ -48,7 +48,7 @@ class Result:
     """What training returns.
 
     Attributes:
-        potential: with the parameters of the best epoch.
+        potential: with the parameters of the best epoch, and E0 fitted once more to what they leave.
         history: one row per epoch: epoch, `loss.criterion` and errors (meV/atom, meV/Angstrom), seconds.
         path: the model file written, or None.
     """
@@ -340,8 +340,13 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
 
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
         result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
-    best = min(result.history, key=lambda row: row["criterion"])
-    metadata = {**result.potential.metadata, "metrics": best, "frames": [len(frames), len(held)]}
-    trained = replace(result.potential, metadata=metadata)
+    trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
+    if not (config.data.reference_energies or config.data.isolated_atoms):
+        trained = reference_energies.refitted(trained, [a for a in frames if dataset.label(a, "energy") is not None])
+        checked = evaluate_sums(
+            trained, Batches(trained, valid_frames, config.training.batch_size), _cast(trained.params)
+        )
+        best = best | {f"valid_{k}": v for k, v in metrics(checked).items()}
+    trained = replace(trained, metadata={**trained.metadata, "metrics": best, "frames": [len(frames), len(held)]})
     path = trained.save(folder / FILE)
     return Result(trained, result.history, path)

@@ -39,18 +39,19 @@ def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
             )
         if not all(map(np.array_equal, _of_frames(first), _of_frames(other))):
             raise ValueError(
-                f"Model {number} was trained on other frames than the first one: its scale or reference energies "
+                f"Model {number} was trained on other frames than the first one: its scale or shortest distances "
                 "differ. Name the validation set in the recipe ([data] valid), so that a seed does not choose it."
             )
     held = dataset.read_frames(held_out)
     dataset.require_labels(held, ("energy", "forces"), "the held-out frames")
     members = jax.tree.map(lambda *arrays: np.stack(arrays), *(_params_for(p, first) for p in potentials))
-    return calibrated(replace(first, committee=Committee(members)), held)[0]
+    shifts = np.stack([p.reference_energies - first.reference_energies for p in potentials])
+    return calibrated(replace(first, committee=Committee(members, shifts=shifts)), held)[0]
 
 
 def _of_frames(potential: Potential) -> list[np.ndarray]:
     """Constants that the training frames decide, whatever the seed."""
-    return [potential.constants["scale"], potential.constants["repulsion_range"], potential.reference_energies]
+    return [potential.constants["scale"], potential.constants["repulsion_range"]]
 
 
 def _params_for(potential: Potential, other: Potential):

@@ -51,6 +51,7 @@ ase.calculators.emt.EMT = Emt
 REASONS = {
     "numbers": "asserts EMT's own numbers",
     "rounding": "differs by rounding alone",
+    "chaos": "ends or not by the last bit, with EMT too",
 }
 
 

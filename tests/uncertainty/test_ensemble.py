@@ -19,6 +19,11 @@ def test_its_spread_is_that_of_the_models(trained, base, copper):
     found = LatteCalculator(together).get_uncertainty(atoms)
     factor = together.committee.forces_factor
     np.testing.assert_allclose(found.forces, factor * np.std(forces, axis=0, ddof=1), rtol=1e-4, atol=1e-7)
+    # each seed has E0 of its own, fitted to what its network leaves
+    assert np.ptp([p.reference_energies for p in others]) > 1e-6
+    energies = [LatteCalculator(p).get_potential_energy(atoms) for p in others]
+    spread = together.committee.energy_factor * np.std(energies, ddof=1)
+    assert found.energy == pytest.approx(spread, rel=1e-3, abs=1e-6)
     assert assess(together, copper(40, seed=2)).metrics["forces_within_1"] == pytest.approx(0.6827, abs=0.01)
 
 
@@ -29,6 +34,6 @@ def test_models_that_do_not_belong_together_are_refused(base, trained, copper, t
     with pytest.raises(ValueError, match="Model 2 has another architecture"):
         ensemble([base, tiny_potential("latte", ("Cu",))], held_out=held)
     assert not np.array_equal(trained(1).constants["mean"], base.constants["mean"])  # it takes more than one seed's
-    other = replace(base, reference_energies=base.reference_energies + 1)
+    other = replace(base, constants=base.constants | {"scale": 2 * base.constants["scale"]})
     with pytest.raises(ValueError, match=r"Model 3 was trained on other frames.*\[data\] valid"):
         ensemble([base, base, other], held_out=held)
