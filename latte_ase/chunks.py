@@ -158,7 +158,7 @@ def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
     species = potential.species(atoms.numbers)
     energies = potential.reference_energies[species]
     forces, virial = np.zeros((len(atoms), 3)), np.zeros((3, 3))
-    kinds, threads = len(np.unique(species)), engine.threads
+    kinds, threads = len(np.unique(species)), _threads(engine)
     blocks = min(len(atoms), atoms_per_chunk) // BLOCK + 2 * kinds + 1  # one shape for all chunks
     shapes = Shapes(-(-blocks // threads) * threads)
     compute = _computer(engine)
@@ -253,6 +253,11 @@ def _flat(layout, i, shape: Shape):
     return start[layout.group] + layout.place[i] * widths[layout.group] + layout.rank
 
 
+def _threads(engine: Engine) -> int:
+    """Parts of a chunk's graph; with several rounds they would need each other."""
+    return engine.threads if engine.potential.architecture.descriptor.n_rounds == 1 else 1
+
+
 def _computer(engine: Engine):
     """Function of a chunk's `_Work`, on the engine's device and in its precision.
 
@@ -272,7 +277,7 @@ def _computer(engine: Engine):
             return jax.tree.map(lambda a: a[: part.used], jax.device_get(result))
 
     def compute(work):
-        parts = multicore.split(work.graph, work.used, engine.threads)
+        parts = multicore.split(work.graph, work.used, _threads(engine))
         with memory.explained(len(work.chunk.own), len(work.i), device=engine.device, dtype=engine.dtype):
             one(parts[0]._replace(used=np.int32(0)))  # compiles, once: threads would do it twice
             return jax.tree.map(lambda *a: np.concatenate(a), *multicore.at_once(one, parts))

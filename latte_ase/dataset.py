@@ -19,6 +19,13 @@ from latte_ase.graph import Arrangement, Graph, Shape, capacity, choose_block, f
 from latte_ase.neighbours import Pairs, neighbour_list
 from latte_ase.potential import Potential
 
+MORE = 100
+"""Times as many frames as there are: how far dynamics should go before they leave the domain of their training set."""
+TAIL = 20
+"""Frames whose shortest distances say how the distribution ends."""
+MOST = 0.05
+"""Of a distance, that it is extrapolated at most."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -248,13 +255,37 @@ def compositions(frames: Sequence[Frame], n_species: int) -> np.ndarray:
     return np.array([np.bincount(f.species, minlength=n_species) for f in frames])
 
 
-def shortest_distances(frames: Sequence[Frame], n_species: int) -> np.ndarray:
-    """(species, species) shortest distance in Angstrom of each pair; 0 for a pair that never meets."""
-    shortest = np.full(n_species**2, np.inf)
-    for frame in frames:
+def closest_approaches(frames: Sequence[Frame], n_species: int) -> np.ndarray:
+    """How close each pair of species would come in `MORE` times as many such frames.
+
+        R = r_1 - min(theta log(MORE), MOST r_1),     theta = SUM_{n < k} (r_k - r_n) / (k - 1)
+
+    with r_1 <= r_2 <= ... the shortest distances in the frames where the pair occurs, and k = `TAIL` or all of them: the
+    smallest values of a sample end in a tail that is nearly exponential (Weissman, J. Am. Stat. Assoc. 73, 812
+    (1978)).  With r_1 itself, every dynamics longer than the training set would leave the domain of its own distribution.
+
+    Args:
+        frames: prepared frames.
+        n_species: number of species.
+
+    Returns:
+        (species, species) R in Angstrom; 0 for a pair that never meets.
+    """
+    nearest = np.full((len(frames), n_species**2), np.inf)
+    for row, frame in zip(nearest, frames, strict=True):
         kind = frame.species[frame.pairs.i] * n_species + frame.species[frame.pairs.j]
-        np.minimum.at(shortest, kind, np.linalg.norm(frame.pairs.edge, axis=1))
-    return np.where(np.isfinite(shortest), shortest, 0.0).reshape(n_species, n_species)
+        np.minimum.at(row, kind, np.linalg.norm(frame.pairs.edge, axis=1))
+    nearest.sort(axis=0)
+    limits = [_approach(column[np.isfinite(column)]) for column in nearest[:TAIL].T]
+    return np.array(limits).reshape(n_species, n_species)
+
+
+def _approach(nearest) -> float:
+    """R from the smallest distances, in ascending order; 0 without any."""
+    if len(nearest) == 0:
+        return 0.0
+    spread = np.mean(nearest[-1] - nearest[:-1]) if len(nearest) > 1 else 0.0
+    return float(nearest[0] - min(spread * np.log(MORE), MOST * nearest[0]))
 
 
 def split(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ the same at every call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -111,8 +112,13 @@ class _Motion(NamedTuple):
         return tuple(jax.tree.map(lambda a, n=n: a.reshape(-1, *a.shape[2:])[n], sent) for n in self.neighbour)
 
 
-class _State(NamedTuple):
-    """What a round leaves for the next one: pytrees of arrays (blocks, block, ...), None before the first."""
+class State(NamedTuple):
+    """What a round leaves for the next one: pytrees of arrays (blocks, block, ...), None before the first.
+
+    Attributes:
+        own: what the atoms of these blocks kept.
+        sent: what all atoms sent, also those of blocks that are computed elsewhere.
+    """
 
     own: Any = None
     sent: Any = None
@@ -134,7 +140,7 @@ def _over_blocks(
     own=None,
     used=None,
     at_once=1,
-    state: _State,
+    state: State,
 ):
     """`function(block, edges, received, *rows of more)` of every block, in a round that starts from `state`.
 
@@ -180,21 +186,150 @@ def _update(architecture: Architecture, step: int, block: _Block, edges, receive
     return architecture.descriptor.update(step, block.rows["descriptor"], edges, block.kinds, own, received)
 
 
-def _rounds(architecture: Architecture, *arrays, **how) -> list[_State]:
-    """What every round of the descriptor starts from."""
-    states = [_State()]
-    for step in range(architecture.descriptor.n_rounds - 1):
+class _Passed(NamedTuple):
+    """What a round leaves for the round before it, on the way back.
 
-        def one(block, edges, received, step=step):
-            return _update(architecture, step, block, edges, received, block.own)
+    Attributes:
+        own: cotangents of what the atoms had kept, pytree of (blocks, block, ...).
+        received: per group, cotangents of what was received, pytrees of (blocks, block, k, ...).
+    """
 
-        states.append(_State(*_over_blocks(one, architecture, *arrays, state=states[-1], **how)))
+    own: Any
+    received: tuple
+
+
+def _pulled(pull, cotangent, edges):
+    gradients, received, own = pull(cotangent)
+    virials: Any = sum(
+        jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
+    )
+    return gradients, virials, _Passed(own, received)
+
+
+def forward(architecture: Architecture, step: int, *arrays, state: State, **how):
+    """A round that is not the last: what its atoms keep, and what they send.  Arguments as `energies`."""
+
+    def block(block, edges, received):
+        return _update(architecture, step, block, edges, received, block.own)
+
+    return _over_blocks(block, architecture, *arrays, state=state, **how)
+
+
+def last(architecture: Architecture, step: int, *arrays, state: State, **how) -> tuple[PairGradients, _Passed]:
+    """The last round: energies, what they say of its pairs, and what goes back.  Arguments as `energies`."""
+    del step  # of all stages the second argument
+
+    def block(block, edges, received):
+        def masked(edges, received, own):
+            return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds, own, received)
+
+        values, pull = jax.vjp(masked, edges, received, block.own)
+        return values, *_pulled(pull, jnp.ones_like(values), edges)
+
+    values, gradients, virials, passed = _over_blocks(block, architecture, *arrays, state=state, **how)
+    return PairGradients(values, gradients, virials), passed
+
+
+def backward(
+    architecture: Architecture, step: int, *arrays, state: State, cotangent, sum_so_far: PairGradients, **how
+) -> tuple[PairGradients, _Passed]:
+    """A round that is not the last on the way back: its pairs added to those of the later rounds, and what goes back.
+
+    Args:
+        architecture, step, arrays, state, how: as `forward` had them.
+        cotangent: of what it gave.
+        sum_so_far: of the rounds behind it.
+    """
+
+    def block(block, edges, received, cotangent):
+        def update(edges, received, own):
+            return _update(architecture, step, block, edges, received, own)
+
+        _, pull = jax.vjp(update, edges, received, block.own)
+        return _pulled(pull, cotangent, edges)
+
+    gradients, virials, passed = _over_blocks(block, architecture, *arrays, cotangent, state=state, **how)
+    gradients = tuple(a + b for a, b in zip(sum_so_far.gradients, gradients, strict=True))
+    return sum_so_far._replace(gradients=gradients, virials=sum_so_far.virials + virials), passed
+
+
+def sent_back(received, reverse):
+    """Cotangents of what every atom sent, from those of what its neighbours received of it: a gather, as for forces.
+
+    Args:
+        received: per group, pytrees of (blocks, block, k, ...), of all blocks.
+        reverse: as in `forces_of_pairs`.
+    """
+
+    def back(*groups):
+        everyone = jnp.concatenate([g.reshape(-1, *g.shape[3:]) for g in groups])
+        return sum(jnp.sum(everyone[r], axis=2) for r in reverse)
+
+    return jax.tree.map(back, *received)
+
+
+class Exchange(NamedTuple):
+    """How parts of a graph are computed, and how they tell each other between rounds.
+
+    Attributes:
+        parts: their number.
+        run: function of a stage (`forward`, `last` or `backward`), its round, and a list of keywords, one dictionary for
+            each part; gives the list of results.
+        share: what all atoms sent, from a list of what the atoms of each part sent.
+        give_back: a list of the cotangents of what the atoms of each part sent, from one of what each part received back.
+    """
+
+    parts: int
+    run: Callable
+    share: Callable
+    give_back: Callable
+
+
+def _whole(architecture: Architecture, arrays, how) -> Exchange:
+    """One part that is the graph."""
+    graph = arrays[2]
+
+    def run(stage, step, each):
+        return [stage(architecture, step, *arrays, **keywords, **how) for keywords in each]
+
+    def give_back(received):
+        return [sent_back(received[0], tuple(group.reverse for group in graph.groups))]
+
+    return Exchange(1, run, lambda sent: sent[0], give_back)
+
+
+def _states(rounds: int, exchange: Exchange) -> list[list[State]]:
+    """What every round of the descriptor starts from, in each part."""
+    states = [[State()] * exchange.parts]
+    for step in range(rounds - 1):
+        found = exchange.run(forward, step, [{"state": state} for state in states[-1]])
+        sent = exchange.share([sent for _, sent in found])
+        states.append([State(own, sent) for own, _ in found])
     return states
 
 
-def _in_last_round(function, *arrays, **how):
+def in_exchange(rounds: int, exchange: Exchange) -> list[PairGradients]:
+    """Pair gradients of every part, forward through the rounds and back.
+
+    sent[s] = all parts of forward(s)       forward(s + 1) of a part needs its own atoms, and sent[s] of all
+    back[s] = sums over pairs of all parts  backward(s) of a part needs back[s] of its own atoms
+    """
+    states = _states(rounds, exchange)
+    found = exchange.run(last, rounds - 1, [{"state": state} for state in states[-1]])
+    for step in reversed(range(rounds - 1)):
+        backs = exchange.give_back([passed.received for _, passed in found])
+        each = [
+            {"state": state, "cotangent": (passed.own, back), "sum_so_far": total}
+            for state, (total, passed), back in zip(states[step], found, backs, strict=True)
+        ]
+        found = exchange.run(backward, step, each)
+    return [total for total, _ in found]
+
+
+def _in_last_round(function, architecture: Architecture, arrays, how):
     """`function(block, edges, received)` of every block after all rounds but the last; as `_over_blocks`."""
-    return _over_blocks(function, *arrays, state=_rounds(*arrays, **how)[-1], **how)
+    state = _states(architecture.descriptor.n_rounds, _whole(architecture, arrays, how))[-1][0]
+    return _over_blocks(function, architecture, *arrays, state=state, **how)
 
 
 def energies(
@@ -226,31 +361,9 @@ def energies(
     def block(block, edges, received):
         return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds, block.own, received)
 
+    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    return _in_last_round(block, architecture, params, constants, graph, displacements, deformation, **how)
-
-
-class _Pulled(NamedTuple):
-    """What goes back from a round to what its atoms took in.
-
-    Attributes:
-        edges, received: per group, cotangents of edge vectors (block, k, 3) and of what was received.
-        own: cotangents of what the atoms had kept.
-        virials: (block, 3, 3) eV, of these edges.
-    """
-
-    edges: tuple
-    received: tuple
-    own: Any
-    virials: Any
-
-
-def _pulled(pull, cotangent, edges) -> _Pulled:
-    gradients, received, own = pull(cotangent)
-    virials: Any = sum(
-        jnp.sum(g[..., :, None] * e[..., None, :], axis=-3) for g, e in zip(gradients, edges, strict=True)
-    )
-    return _Pulled(gradients, received, own, virials)
+    return _in_last_round(block, architecture, arrays, how)
 
 
 def pair_gradients(
@@ -267,46 +380,11 @@ def pair_gradients(
 ) -> PairGradients:
     """Energies and their derivatives with respect to pairs; arguments as `energies`.
 
-    Blocks of a descriptor of one round do not know of each other here, so that parts of a graph can be computed
-    apart.
+    Parts of a graph can be computed apart, see `in_exchange`.
     """
-    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    states = _rounds(architecture, *arrays, **how)
-
-    def last(block, edges, received):
-        def masked(edges, received, own):
-            return block.is_atom * site_energies(architecture, block.rows, edges, block.kinds, own, received)
-
-        values, pull = jax.vjp(masked, edges, received, block.own)
-        return values, _pulled(pull, jnp.ones_like(values), edges)
-
-    values, pulled = _over_blocks(last, architecture, *arrays, state=states[-1], **how)
-    gradients, virials = pulled.edges, pulled.virials
-    for step in reversed(range(architecture.descriptor.n_rounds - 1)):
-
-        def earlier(block, edges, received, cotangent, step=step):
-            def update(edges, received, own):
-                return _update(architecture, step, block, edges, received, own)
-
-            _, pull = jax.vjp(update, edges, received, block.own)
-            return _pulled(pull, cotangent, edges)
-
-        cotangent = (pulled.own, _sent_back(pulled.received, graph))
-        pulled = _over_blocks(earlier, architecture, *arrays, cotangent, state=states[step], **how)
-        gradients = tuple(a + b for a, b in zip(gradients, pulled.edges, strict=True))
-        virials = virials + pulled.virials
-    return PairGradients(values, gradients, virials)
-
-
-def _sent_back(received, graph: Graph):
-    """Cotangents of what every atom sent, from those of what its neighbours received of it: a gather, as for forces."""
-
-    def back(*groups):
-        everyone = jnp.concatenate([g.reshape(-1, *g.shape[3:]) for g in groups])
-        return sum(jnp.sum(everyone[group.reverse], axis=2) for group in graph.groups)
-
-    return jax.tree.map(back, *received)
+    whole = _whole(architecture, (params, constants, graph, displacements, deformation), how)
+    return in_exchange(architecture.descriptor.n_rounds, whole)[0]
 
 
 def forces_of_pairs(gradients, reverse):
@@ -354,8 +432,9 @@ def features(
         found, _ = _update(architecture, step, block, edges, received, block.own)
         return block.is_atom[:, None] * found
 
+    arrays = (params, constants, graph, displacements, deformation)
     how = {"own": own, "used": used, "at_once": at_once}
-    return _in_last_round(block, architecture, params, constants, graph, displacements, deformation, **how)
+    return _in_last_round(block, architecture, arrays, how)
 
 
 def hessian_products(

@@ -1,4 +1,4 @@
-"""The domain of use of a potential: its elements, its pairs of elements, their shortest distances.
+"""The domain of use of a potential: its elements, its pairs of elements, how close they came (`dataset.closest_approaches`).
 
 What leaves the domain of the training set is extrapolation.  The check runs on the host at every
 call and looks only at the few pairs that can have come close: those nearer than their limit plus
@@ -18,7 +18,7 @@ import numpy as np
 from latte_ase.neighbours import Pairs
 
 ROUNDING = 1e-6
-"""A distance shorter by less than this fraction is the training set's own, read back from a file."""
+"""A distance shorter by less than this fraction may be the training set's own, read back from a file."""
 
 
 class DomainWarning(UserWarning):
@@ -36,7 +36,7 @@ class Excursion(NamedTuple):
         elements: their symbols, sorted as the model's.
         atoms: indices of the two atoms.
         distance: in Angstrom.
-        limit: shortest distance of the training set in Angstrom; 0 if the two never met there.
+        limit: closest approach of the training set in Angstrom; 0 if the two never met there.
     """
 
     elements: tuple[str, str]
@@ -49,8 +49,8 @@ class Excursion(NamedTuple):
         if self.limit == 0:
             return f"{pair} neighbours (atoms {i} and {j}, {self.distance:.3f} Å) never occurred in its training set"
         return (
-            f"{pair} at {self.distance:.3f} Å (atoms {i} and {j}) is closer than the {self.limit:.3f} Å of its "
-            "training set"
+            f"{pair} at {self.distance:.3f} Å (atoms {i} and {j}) is closer than the {self.limit:.3f} Å where its "
+            "training set ends"
         )
 
 
@@ -77,7 +77,7 @@ class Domain:
 
     Attributes:
         elements: symbols.
-        shortest: (species, species) shortest distance in Angstrom; 0 for a pair that never met.
+        shortest: (species, species) closest approach in Angstrom; 0 for a pair that never met.
         cutoff: in Angstrom.
     """
 
@@ -92,7 +92,7 @@ class Domain:
 
     @property
     def pairs(self) -> dict[tuple[str, str], float]:
-        """Shortest distance in Angstrom of each pair of elements of the training set."""
+        """Closest approach in Angstrom of each pair of elements of the training set."""
         return {
             (a, b): float(self.shortest[i, j])
             for i, a in enumerate(self.elements)

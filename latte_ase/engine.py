@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial, wraps
@@ -107,27 +106,50 @@ def _with_total_virial(*arguments, **keywords):
     return result.energies, result.forces, jnp.sum(result.virials, axis=(0, 1))
 
 
-def _part(*arguments, **keywords):
-    pairs = derivatives.pair_gradients(*arguments, **keywords)
-    return pairs.energies, pairs.gradients, jnp.sum(pairs.virials, axis=(0, 1))
+@partial(jit, static_argnums=(0, 1, 2))
+def _stage(stage, architecture: Architecture, step: int, *arrays, **keywords):
+    """A stage of `derivatives.in_exchange` for one part."""
+    _count_trace()
+    return stage(architecture, step, *arrays, **keywords)
 
 
 @jit
-def _forces(gradients, starts, reverse):
-    """Forces from the pairs of all parts, which start at these blocks."""
+def _shared(sent, starts):
+    """What all atoms sent, from what those of all parts did, which start at these blocks."""
     _count_trace()
-    return derivatives.forces_of_pairs([_joined(g, starts) for g in zip(*gradients, strict=True)], reverse)
+    return _joined(sent, starts)
+
+
+@jit
+def _given_back(received, starts, reverse):
+    """For each part, cotangents of what its atoms sent."""
+    _count_trace()
+    back = derivatives.sent_back(_joined(received, starts), reverse)
+    size = len(jax.tree.leaves(received[0])[0])
+    return [jax.tree.map(lambda a, s=s: jax.lax.dynamic_slice_in_dim(a, s, size, 0), back) for s in starts]
+
+
+@jit
+def _together(parts, starts, reverse):
+    """Forces from the pairs of all parts, and the virial."""
+    _count_trace()
+    forces = derivatives.forces_of_pairs(_joined([part.gradients for part in parts], starts), reverse)
+    return forces, sum(jnp.sum(part.virials, axis=(0, 1)) for part in parts)
 
 
 def _joined(parts, starts):
-    joined = jnp.zeros((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
-    for part, start in zip(parts, starts, strict=True):  # what one part has too much, the next one overwrites
-        joined = jax.lax.dynamic_update_slice_in_dim(joined, part, start, 0)
-    return joined
+    """One pytree of arrays (all blocks, ...) from those of the parts."""
+
+    def join(*arrays):
+        joined = jnp.zeros((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
+        for part, start in zip(arrays, starts, strict=True):  # what one part has too much, the next one overwrites
+            joined = jax.lax.dynamic_update_slice_in_dim(joined, part, start, 0)
+        return joined
+
+    return jax.tree.map(join, *parts)
 
 
 # One compiled function per set of properties: who wants only energies does not pay for forces.
-_parts = _compiled(_part)
 _energies = _compiled(derivatives.energies)
 _derivatives = _compiled(_with_total_virial)
 _atomic_virials = _compiled(lambda *a, **k: derivatives.pair_gradients(*a, **k).virials)
@@ -205,15 +227,13 @@ class Engine:
         self.device = find_device(device)
         self._kernel, self.kernel = kernel, choose_kernel(potential, self.device, kernel)
         self._threads = threads
-        # the blocks of a descriptor of several rounds know of each other
-        together = self.device.platform != "cpu" or potential.architecture.descriptor.n_rounds > 1
-        self.threads = 1 if together else threads or multicore.cores()
+        self.threads = (threads or multicore.cores()) if self.device.platform == "cpu" else 1
         self.stats = Stats()
         self.domain = potential.domain
         self._placed: Placed | None = None
         self._last: tuple | None = None
         self._shapes: list[Shape] = []
-        self._warm: set[tuple[Callable, Shape]] = set()
+        self._warm: set[tuple] = set()
         with self.precision():
             weights = (potential.params, device_constants(potential))
             cast = jax.tree.map(lambda a: np.asarray(a, self.dtype), weights)
@@ -342,21 +362,30 @@ class Engine:
         placed, *motion = self._place(atoms)
         if len(placed.parts) == 1:
             return placed, self._call(_derivatives, placed, *motion, params=params)
-        with self._counting(), self._explained(placed):
-            energies, gradients, virials = zip(*self._in_parts(_parts, placed, *motion, params=params), strict=True)
-            with self.precision():
-                forces = _forces(gradients, [part.start for part in placed.parts], placed.reverse)
-            forces, virials = self._fetch((forces, virials))
-        return placed, (placed.joined(energies), forces, np.sum(virials, axis=0))
+        architecture, starts = self.potential.architecture, [part.start for part in placed.parts]
+
+        def run(stage, step, each):
+            return self._in_parts(partial(_stage, stage, architecture, step), placed, *motion, each=each, params=params)
+
+        def give_back(received):
+            return _given_back(received, starts, placed.reverse)
+
+        exchange = derivatives.Exchange(len(starts), run, partial(_shared, starts=starts), give_back)
+        with self._counting(), self._explained(placed), self.precision():
+            parts = derivatives.in_exchange(architecture.descriptor.n_rounds, exchange)
+            forces, virial = self._fetch(_together(parts, starts, placed.reverse))
+        return placed, (placed.joined([part.energies for part in parts]), forces, virial)
 
     @_exclusive
     def _run(self, function, atoms, *per_atom):
         """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
         placed, *motion = self._place(atoms)
-        if len(placed.parts) == 1 or function is _hessian_products:
+        architecture = self.potential.architecture
+        together = function is _hessian_products or architecture.descriptor.n_rounds > 1
+        if together or len(placed.parts) == 1:
             return placed, self._call(function, placed, *motion, *per_atom)
         with self._counting(), self._explained(placed):
-            return placed, placed.joined(self._in_parts(function, placed, *motion))
+            return placed, placed.joined(self._in_parts(partial(function, architecture, 1), placed, *motion))
 
     def _call(self, function, placed, displacements, deformation, *per_atom, params=None):
         u, *more = (placed.spread(a, self.dtype) for a in (displacements, *per_atom))
@@ -378,22 +407,29 @@ class Engine:
         """To numpy; on a CPU nothing is copied, and `jax.device_get` would take 25 microseconds for each."""
         return jax.tree.map(np.asarray, arrays) if self.device.platform == "cpu" else jax.device_get(arrays)
 
-    def _in_parts(self, function, placed, displacements, deformation, params=None) -> list:
-        """Results of the parts of the list, each computed by a thread of its own."""
+    def _in_parts(self, function: partial, placed, displacements, deformation, *, each=None, params=None) -> list:
+        """Results of the parts of the list, each computed by a thread of its own.
+
+        Args:
+            function: a compiled one, with its static arguments.
+            placed, displacements, deformation: the list, and what moved since.
+            each: further keywords, a dictionary for each part.
+            params: instead of the potential's.
+        """
         u, f = placed.spread(displacements, self.dtype), deformation.astype(self.dtype)[None]
 
-        def one(part):
+        def one(part, keywords):
             with self.precision():  # settings of JAX belong to a thread
                 result = function(
-                    self.potential.architecture, 1, params or self.params, self.constants,
-                    part.graph, u, f, own=part.of(u), used=part.used,
-                )  # fmt: skip
+                    params or self.params, self.constants, part.graph, u, f, own=part.of(u), used=part.used, **keywords
+                )
                 return jax.block_until_ready(result)
 
-        if (function, placed.shape) not in self._warm:
-            one(placed.parts[0])  # compiles, once and in this thread, which counts
-            self._warm.add((function, placed.shape))
-        return multicore.at_once(one, placed.parts)
+        work = list(zip(placed.parts, each or [{}] * len(placed.parts), strict=True))
+        if (key := (function.func, function.args, placed.shape)) not in self._warm:
+            one(*work[0])  # compiles, once and in this thread, which counts
+            self._warm.add(key)
+        return multicore.at_once(lambda arguments: one(*arguments), work)
 
     @contextmanager
     def _counting(self):

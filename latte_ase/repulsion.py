@@ -3,9 +3,9 @@
     V(r) = k Z_i Z_j / r * SUM_m a_m exp(-b_m r / a),   a = 0.46850 Angstrom / (Z_i^0.23 + Z_j^0.23)
     E_i  = 1/2 SUM_j V(r_ij) s(r_ij / R),   s(x) = (1 - x^2)^3 for x < 1, else 0
 
-Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Solids (1985).  R is the shortest
-distance of that pair of elements in the training set: within the training range this term is
-exactly 0, so it changes nothing that was learned.
+Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Solids (1985).  R is the closest
+approach of that pair of elements in the training set (`dataset.closest_approaches`): within the
+training range this term is exactly 0, so it changes nothing that was learned.
 """
 
 from __future__ import annotations

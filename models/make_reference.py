@@ -60,11 +60,23 @@ def alloy():
     return atoms
 
 
+def ether_and_pyridine():
+    """Dimethyl ether over pyridine."""
+    atoms = molecule("CH3OCH3", cell=[9.0] * 3, pbc=True)
+    other = molecule("C5H5N")
+    other.rotate(90, "y")
+    other.translate([4.0, 0, 0])
+    atoms += other
+    atoms.center()
+    return atoms
+
+
 OTHERS = {
     "latte-si": silicon,
     "latte-water": water,
     "latte-h2-combustion": partial(boxed, "H2O2"),
     "latte-monbtaw": alloy,
+    "latte-3bpa": ether_and_pyridine,
 }
 
 

@@ -11,6 +11,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.dataset import (
     batch_shapes,
+    closest_approaches,
     compositions,
     count_labels,
     fit_reference_energies,
@@ -18,7 +19,6 @@ from latte_ase.dataset import (
     prepare,
     read_frames,
     require_labels,
-    shortest_distances,
     split,
 )
 from latte_ase.graph import lay_out
@@ -183,16 +183,46 @@ def test_reference_energies_of_one_composition_are_right_in_sum():
     np.testing.assert_allclose(water @ fit_reference_energies([-10.0, -20.0], water), [-10.0, -20.0])
 
 
-def test_shortest_distances_equal_those_of_ase(frames, tiny_potential):
-    structures, prepared = frames
-    expected = np.full((2, 2), np.inf)
-    for atoms in structures:
+def test_a_single_frame_ends_at_its_shortest_distances(frames):
+    for atoms, prepared in zip(*frames, strict=True):
         distances = atoms.get_all_distances(mic=True) + np.where(np.eye(len(atoms)), np.inf, 0)
         kind = (atoms.numbers == 8).astype(int)
+        expected = np.full((2, 2), np.inf)
         for i, j in np.argwhere(np.isfinite(distances)):
             expected[kind[i], kind[j]] = min(expected[kind[i], kind[j]], distances[i, j])
-    np.testing.assert_allclose(shortest_distances(prepared, 2), expected, rtol=1e-12)
-    np.testing.assert_array_equal(shortest_distances(prepared[3:], 3)[[0, 0, 2, 1], [0, 1, 2, 0]], 0)
+        found = closest_approaches([prepared], 3)
+        np.testing.assert_allclose(found[:2, :2], np.where(np.isfinite(expected), expected, 0), rtol=1e-12)
+        assert (found[2] == 0).all()
+
+
+def dimers(distances, potential):
+    """A prepared frame of two oxygen atoms at each distance."""
+    return prepare(potential, [Atoms("O2", [(0, 0, 0), (0, 0, r)]) for r in distances])
+
+
+@pytest.mark.parametrize(("shape", "width"), [("normal", 0.03), ("exponential", 0.01)])
+def test_a_hundred_times_as_many_frames_end_about_where_is_said(shape, width, tiny_potential):
+    """The shortest of the frames themselves ends far from there."""
+    potential = tiny_potential("latte", ("O",))
+    rng = np.random.default_rng(0)
+    said, ends, shortest = [], [], []
+    for _ in range(20):
+        scatter = rng.normal(size=20_000) if shape == "normal" else -rng.exponential(size=20_000)
+        longer = 1.5 + width * scatter
+        frames = longer[:200]
+        said.append(closest_approaches(dimers(frames, potential), 1)[0, 0])
+        ends.append(longer.min())
+        shortest.append(frames.min())
+    assert np.mean(said) == pytest.approx(np.mean(ends), abs=0.025)
+    assert np.mean(shortest) > np.mean(ends) + 0.03
+    assert (np.array(said) < shortest).all()
+
+
+def test_an_odd_frame_does_not_open_the_domain(tiny_potential):
+    potential = tiny_potential("latte", ("O",))
+    found = closest_approaches(dimers([1.0, 1.9, 2.0, 2.1], potential), 1)
+    assert found[0, 0] == pytest.approx(0.95)
+    assert closest_approaches(dimers([1.4] * 5, potential), 1)[0, 0] == pytest.approx(1.4)
 
 
 @pytest.mark.parametrize("n, fraction, held", [(50, 0.1, 5), (50, 0.0, 1), (7, 0.5, 4)])

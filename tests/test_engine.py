@@ -172,6 +172,25 @@ def test_threads_compute_the_same_numbers(potential, waters):
     np.testing.assert_allclose(together.hessian(waters).toarray(), alone.hessian(waters).toarray(), atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["messages", "cace", "hiphop"])
+def test_threads_tell_each_other_between_rounds(kind, tiny_potential, waters):
+    potential = tiny_potential(kind, ("H", "O"))
+    crystal = waters * (3, 3, 2)
+    crystal.rattle(0.05, seed=0)
+    alone, together = (Engine(potential, dtype="float64", threads=n) for n in (1, 3))
+    expected, result = alone.evaluate(crystal), together.evaluate(crystal)
+    assert len(alone._placed.parts) == 1 < len(together._placed.parts)
+    np.testing.assert_allclose(result.energies, expected.energies, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.forces, expected.forces, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.virial, expected.virial, rtol=0, atol=1e-11)
+    compiled = together.stats.compilations
+    crystal.rattle(0.01, seed=1)
+    np.testing.assert_allclose(together.evaluate(crystal).forces, alone.evaluate(crystal).forces, rtol=0, atol=1e-12)
+    assert together.stats.compilations == compiled
+    for method in ("energies", "descriptors", "atomic_virials"):
+        np.testing.assert_allclose(getattr(together, method)(crystal), getattr(alone, method)(crystal), atol=1e-12)
+
+
 def test_what_fails_in_a_thread_is_raised(potential, waters, monkeypatch):
     engine = Engine(potential, threads=2)
     crystal = waters * (3, 3, 2)
@@ -180,7 +199,7 @@ def test_what_fails_in_a_thread_is_raised(potential, waters, monkeypatch):
     def fails(*_, **options):
         raise RuntimeError(f"part {options['used']}")
 
-    monkeypatch.setattr(engine_module, "_parts", fails)
+    monkeypatch.setattr(engine_module, "_stage", fails)
     with pytest.raises(RuntimeError, match="part"):
         engine.evaluate(crystal)
 

@@ -15,6 +15,7 @@ from latte_ase import LatteCalculator, list_models, load_model, model_io
 from latte_ase.pretrained import models_folder
 
 MODELS = (
+    "latte-3bpa",
     "latte-cu",
     "latte-ge",
     "latte-h2-combustion",

@@ -192,7 +192,7 @@ def _split(structures: list[Atoms], fraction: float, seed: int) -> _Frames:
 
 def with_repulsion_outside(potential: Potential, frames) -> Potential:
     """Core repulsion must stay out of the new frames too, where they come closer than the old, or meet for the first time."""
-    new = dataset.shortest_distances(frames, len(potential.elements))
+    new = dataset.closest_approaches(frames, len(potential.elements))
     old = potential.constants["repulsion_range"]
     shorter = np.where((new > 0) & ((new < old) | (old == 0)), new, old)
     return replace(potential, constants={**potential.constants, "repulsion_range": shorter})

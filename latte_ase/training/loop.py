@@ -167,7 +167,7 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         "mean": mean,
         "deviation": deviation,
         "scale": np.array(max(scale, 1e-3)),
-        "repulsion_range": dataset.shortest_distances(frames, species),
+        "repulsion_range": dataset.closest_approaches(frames, species),
     }
     return replace(potential, constants=constants)
 

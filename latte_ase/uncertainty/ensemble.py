@@ -39,7 +39,7 @@ def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
             )
         if not all(map(np.array_equal, _of_frames(first), _of_frames(other))):
             raise ValueError(
-                f"Model {number} was trained on other frames than the first one: its scale or shortest distances "
+                f"Model {number} was trained on other frames than the first one: its scale or closest approaches "
                 "differ. Name the validation set in the recipe ([data] valid), so that a seed does not choose it."
             )
     held = dataset.read_frames(held_out)
