@@ -94,7 +94,7 @@ def main(options):
         base, (own, _, judged, _) = load_model(bases[base_name]), frames_of(base_name, options.data)
         frames, test = read_frames(options.data)
         for size in sorted({min(size, len(frames)) for size in SIZES}):
-            for strategy in ("scratch", *STRATEGIES):
+            for strategy in options.strategies.split(","):
                 if (name, strategy, size) in done:
                     continue
                 start = time.process_time()
@@ -162,6 +162,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path)
     parser.add_argument("--base", action="append", default=[], help="NAME=MODEL, for 3bpa and aspirin")
     parser.add_argument("--out", type=Path, default=Path("out/curves"))
+    parser.add_argument("--strategies", default=",".join(("scratch", *STRATEGIES)), help="those to train")
     parser.add_argument("--docs", action="store_true", help="train nothing, write the tables of docs/finetuning.md")
     options = parser.parse_args()
     if options.docs:

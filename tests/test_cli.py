@@ -95,9 +95,12 @@ def test_mistakes_end_with_one_line(arguments, message, capsys):
     assert "Traceback" not in result.output
 
 
-def test_uncertainty_and_select(folder, tmp_path):
-    trained = run("train", folder / "tiny.toml", "--out", tmp_path / "out")
+@pytest.mark.parametrize("recipe", ["tiny", pytest.param("large", marks=pytest.mark.slow)])
+def test_uncertainty_and_select(recipe, folder, tmp_path):
+    (folder / "large.toml").write_text('preset = "large"\n' + TOML.replace('contractions = "2,-:2,a,a"\n', ""))
+    trained = run("train", folder / f"{recipe}.toml", "--out", tmp_path / "out")
     assert trained.exit_code == 0, trained.output
+    assert f'"kind": "{dict(tiny="latte", large="messages")[recipe]}"' in run("info", tmp_path / "out").stdout
     frames, model = folder / "copper.extxyz", tmp_path / "certain.safetensors"
     made = run("uncertainty", tmp_path / "out", frames, "--held-out", frames, "--out", model, "--members", "3")
     assert made.exit_code == 0, made.output

@@ -2,8 +2,7 @@
 
     python models/latte-3bpa/check.py models/latte-3bpa 3bpa/train_300K.extxyz
 
-50 ps of NVT from the first frame, float32: does the molecule stay whole, and how much closer than in the training set
-do two elements come?  A model of one temperature sees a thousandth of an Angstrom less than a longer run of the same.
+50 ps of NVT at 300 K from the first frame, float32: does the molecule stay whole, and in the domain of its training set?
 """
 
 import sys
@@ -18,8 +17,8 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from latte_ase import LatteCalculator, simulate
 
-PICOSECONDS, TIMESTEP, EVERY = 50, 0.5, 20
-"""Length of a run, step in fs, steps between frames that are looked at."""
+PICOSECONDS, TIMESTEP, TEMPERATURE, EVERY = 50, 0.5, 300, 20
+"""Length of the run, step in fs, K, steps between frames that are looked at."""
 
 
 def bonds(atoms) -> set:
@@ -28,11 +27,11 @@ def bonds(atoms) -> set:
     return set(zip(i.tolist(), j.tolist(), strict=True))
 
 
-def dynamics(atoms, model: str, temperature: float) -> list:
+def dynamics(atoms, model: str) -> list:
     """Frames of 50 ps of NVT."""
     atoms = atoms.copy()
     atoms.calc = None
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.default_rng(0))
+    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(0))
     Stationary(atoms)
     ZeroRotation(atoms)
     with TemporaryDirectory() as folder:
@@ -42,7 +41,7 @@ def dynamics(atoms, model: str, temperature: float) -> list:
             LatteCalculator.from_pretrained(model),
             round(1000 * PICOSECONDS / TIMESTEP),
             timestep=TIMESTEP * units.fs,
-            ensemble=simulate.Langevin(temperature_K=temperature, friction=0.01 / units.fs),
+            ensemble=simulate.Langevin(temperature_K=TEMPERATURE, friction=0.01 / units.fs),
             seed=0,
             trajectory=path,
             interval=EVERY,
@@ -54,19 +53,16 @@ def dynamics(atoms, model: str, temperature: float) -> list:
 def main(model: str, path: str) -> None:
     """Print the table."""
     start = read(path)
+    frames = dynamics(start, model)
     engine = LatteCalculator.from_pretrained(model).engine
-    for temperature in (300.0, 600.0):
-        frames = dynamics(start, model, temperature)
-        whole = all(bonds(atoms) == bonds(start) for atoms in frames)
-        outside = [e for e in map(engine.excursions, frames) if e]
-        nearer = {}
-        for excursion in (e for found in outside for e in found):
-            nearer.setdefault(excursion.elements, []).append(excursion.limit - excursion.distance)
-        said = ", ".join(f"{'-'.join(pair)} {max(by):.3f} Å" for pair, by in sorted(nearer.items()))
-        print(
-            f"| {PICOSECONDS} ps of NVT at {temperature:.0f} K | bonds {'all kept' if whole else 'broken'}; {len(outside)} of "
-            f"{len(frames)} frames outside the domain, at most by {said or '0 Å'} |"
-        )
+    whole = all(bonds(atoms) == bonds(start) for atoms in frames)
+    outside = [found for found in map(engine.excursions, frames) if found]
+    print(
+        f"| {PICOSECONDS} ps of NVT at {TEMPERATURE} K | bonds {'all kept' if whole else 'broken'}; {len(outside)} of "
+        f"{len(frames)} frames outside the domain |"
+    )
+    for excursion in {str(e) for found in outside for e in found}:
+        print(excursion)
 
 
 if __name__ == "__main__":
