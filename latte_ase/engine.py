@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase import derivatives, memory, multicore, sparsity
+from latte_ase import derivatives, memory, multicore, rounds, sparsity
 from latte_ase.committee import replaced
 from latte_ase.compilation import jit
 from latte_ase.domain import Excursion
@@ -108,7 +108,7 @@ def _with_total_virial(*arguments, **keywords):
 
 @partial(jit, static_argnums=(0, 1, 2))
 def _stage(stage, architecture: Architecture, step: int, *arrays, **keywords):
-    """A stage of `derivatives.in_exchange` for one part."""
+    """A stage of `rounds.in_exchange` for one part."""
     _count_trace()
     return stage(architecture, step, *arrays, **keywords)
 
@@ -124,7 +124,7 @@ def _shared(sent, starts):
 def _given_back(received, starts, reverse):
     """For each part, cotangents of what its atoms sent."""
     _count_trace()
-    back = derivatives.sent_back(_joined(received, starts), reverse)
+    back = rounds.sent_back(_joined(received, starts), reverse)
     size = len(jax.tree.leaves(received[0])[0])
     return [jax.tree.map(lambda a, s=s: jax.lax.dynamic_slice_in_dim(a, s, size, 0), back) for s in starts]
 
@@ -332,8 +332,8 @@ class Engine:
             order x0 y0 z0 x1 ...
         """
         pairs = self._place(atoms)[0].verlet.pairs
-        rounds = self.potential.architecture.descriptor.n_rounds
-        pattern = sparsity.pattern(len(atoms), pairs.i, pairs.j, rounds=rounds)
+        n_rounds = self.potential.architecture.descriptor.n_rounds
+        pattern = sparsity.pattern(len(atoms), pairs.i, pairs.j, rounds=n_rounds)
         colours = sparsity.colour(pattern)
         probes = sparsity.probes(colours)  # (atoms, 3, probes)
         products = []
@@ -370,9 +370,9 @@ class Engine:
         def give_back(received):
             return _given_back(received, starts, placed.reverse)
 
-        exchange = derivatives.Exchange(len(starts), run, partial(_shared, starts=starts), give_back)
+        exchange = rounds.Exchange(len(starts), run, partial(_shared, starts=starts), give_back)
         with self._counting(), self._explained(placed), self.precision():
-            parts = derivatives.in_exchange(architecture.descriptor.n_rounds, exchange)
+            parts = rounds.in_exchange(architecture.descriptor.n_rounds, exchange)
             forces, virial = self._fetch(_together(parts, starts, placed.reverse))
         return placed, (placed.joined([part.energies for part in parts]), forces, virial)
 

@@ -32,6 +32,7 @@ ORDER = """
     descriptors
     networks repulsion
     potential
+    rounds
     derivatives
     kernels
     placed
@@ -87,7 +88,7 @@ DIFFERENTIATION = [
     "custom_vjp",
     "custom_jvp",
 ]
-MAY_DIFFERENTIATE = {"derivatives", "moments.fused", "moments.xla", "training.step", "uncertainty.last_layer"}
+MAY_DIFFERENTIATE = {"derivatives", "rounds", "moments.fused", "moments.xla", "training.step", "uncertainty.last_layer"}
 
 
 def package():
