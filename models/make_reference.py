@@ -74,6 +74,7 @@ def ether_and_pyridine():
 OTHERS = {
     "latte-si": silicon,
     "latte-water": water,
+    "latte-water-large": water,
     "latte-h2-combustion": partial(boxed, "H2O2"),
     "latte-monbtaw": alloy,
     "latte-3bpa": ether_and_pyridine,

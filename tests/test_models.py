@@ -25,6 +25,7 @@ MODELS = (
     "latte-ni",
     "latte-si",
     "latte-water",
+    "latte-water-large",
 )
 
 
