@@ -214,7 +214,7 @@ def test_out_of_memory_says_what_would_fit(calc, monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 999 bytes")
 
-    for name in ("_derivatives", "_parts"):
+    for name in ("_derivatives", "_stage"):
         monkeypatch.setattr(engine_module, name, full)
     with pytest.raises(MemoryError, match="chunk"):
         fresh.get_forces(crystal())
