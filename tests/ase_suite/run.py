@@ -61,6 +61,9 @@ def run(options: list[str], report: Path) -> int:
             "PYTHONPATH": path,
             "JAX_COMPILATION_CACHE_DIR": cache,
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            # a worker for each core: the threads of their linear algebra would wait for each other
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
         }
         return subprocess.run([*command, *map(str, files())], cwd=folder, env=environment).returncode
 
