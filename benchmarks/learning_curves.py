@@ -144,15 +144,20 @@ def draw(rows: list[dict], path: Path) -> None:
     names = [name for name in CASES if any(row["set"] == name for row in rows)]
     figure, axes = plt.subplots(1, len(names), figsize=(4.4 * len(names), 3.6), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], names, strict=True):
-        for strategy in ("scratch", *STRATEGIES):
+        for position, strategy in enumerate(("scratch", *STRATEGIES)):
             points = sorted(
                 (r["frames"], r["forces_mae"]) for r in rows if (r["set"], r["strategy"]) == (name, strategy)
             )
-            style = {"color": "0.3", "ls": "--"} if strategy == "scratch" else {}
-            axis.loglog(*zip(*points, strict=True), "o-", ms=4, label=strategy, **style)
+            if not points:
+                continue
+            style = {"color": "0.3", "ls": "--"} if strategy == "scratch" else {"color": f"C{position - 1}"}
+            axis.loglog(*zip(*points, strict=True), marker="o", ms=4, label=strategy, **style)
         base = next(row["base"] for row in rows if row["set"] == name)
         axis.set(xlabel="frames", ylabel="forces MAE (meV/Å)", title=f"{name}, from {base}")
-        axis.set_xticks(sorted({r["frames"] for r in rows if r["set"] == name}), labels=None)
+        sizes = sorted({r["frames"] for r in rows if r["set"] == name})
+        axis.set_xticks(sizes, labels=map(str, sizes))
+        axis.minorticks_off()
+        axis.set_yticks(ticks := (15, 20, 30, 50, 100, 200, 300), labels=map(str, ticks))
     axes[0][0].legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
