@@ -194,7 +194,7 @@ def excursions(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> list[Excu
     if not domain.known:
         return []
     present = np.unique(species)
-    limits = domain.shortest[np.ix_(present, present)]
+    limits = domain.closest[np.ix_(present, present)]
     reach = limits.max() if (limits > 0).all() else domain.cutoff  # a pair that never met is looked for everywhere
     nearest: dict[tuple[str, str], Excursion] = {}
     for chunk in chunks(atoms.positions, atoms.cell.array, atoms.pbc, reach, atoms_per_chunk):

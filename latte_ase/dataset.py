@@ -271,11 +271,13 @@ def closest_approaches(frames: Sequence[Frame], n_species: int) -> np.ndarray:
     Returns:
         (species, species) R in Angstrom; 0 for a pair that never meets.
     """
-    nearest = np.full((len(frames), n_species**2), np.inf)
-    for row, frame in zip(nearest, frames, strict=True):
+    nearest = np.full((TAIL + 1, n_species**2), np.inf)  # in ascending order, and room for one more frame
+    for frame in frames:
         kind = frame.species[frame.pairs.i] * n_species + frame.species[frame.pairs.j]
-        np.minimum.at(row, kind, np.linalg.norm(frame.pairs.edge, axis=1))
-    nearest.sort(axis=0)
+        nearest[-1] = np.inf
+        np.minimum.at(nearest[-1], kind, np.linalg.norm(frame.pairs.edge, axis=1))
+        closer = nearest[-1] < nearest[-2]
+        nearest[:, closer] = np.sort(nearest[:, closer], axis=0)
     limits = [_approach(column[np.isfinite(column)]) for column in nearest[:TAIL].T]
     return np.array(limits).reshape(n_species, n_species)
 

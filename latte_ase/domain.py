@@ -77,27 +77,27 @@ class Domain:
 
     Attributes:
         elements: symbols.
-        shortest: (species, species) closest approach in Angstrom; 0 for a pair that never met.
+        closest: (species, species) closest approach in Angstrom; 0 for a pair that never met.
         cutoff: in Angstrom.
     """
 
     elements: tuple[str, ...]
-    shortest: np.ndarray
+    closest: np.ndarray
     cutoff: float
 
     @property
     def known(self) -> bool:
         """False for a potential that was never trained: it has no domain to leave."""
-        return bool(np.any(self.shortest > 0))
+        return bool(np.any(self.closest > 0))
 
     @property
     def pairs(self) -> dict[tuple[str, str], float]:
         """Closest approach in Angstrom of each pair of elements of the training set."""
         return {
-            (a, b): float(self.shortest[i, j])
+            (a, b): float(self.closest[i, j])
             for i, a in enumerate(self.elements)
             for j, b in enumerate(self.elements)
-            if i <= j and self.shortest[i, j] > 0
+            if i <= j and self.closest[i, j] > 0
         }
 
     def suspects(self, species, pairs: Pairs, skin: float) -> Suspects:
@@ -109,7 +109,7 @@ class Domain:
             skin: in Angstrom.
         """
         species = np.asarray(species)
-        limit = self.shortest[species[pairs.i], species[pairs.j]]
+        limit = self.closest[species[pairs.i], species[pairs.j]]
         near = np.einsum("pa,pa->p", pairs.edge, pairs.edge) < (limit + 2 * skin) ** 2
         chosen = (pairs.i <= pairs.j) & (near | (limit == 0)) & self.known
         i, j = pairs.i[chosen], pairs.j[chosen]

@@ -168,6 +168,7 @@ def over_blocks(
 
 
 def update_block(architecture: Architecture, step: int, block: Block, edges, received, own):
+    """What a round makes of a block; see `descriptors.base.Descriptor.update`."""
     return architecture.descriptor.update(step, block.rows["descriptor"], edges, block.kinds, own, received)
 
 

@@ -218,6 +218,14 @@ def test_a_hundred_times_as_many_frames_end_about_where_is_said(shape, width, ti
     assert (np.array(said) < shortest).all()
 
 
+def test_the_end_is_computed_from_the_twenty_shortest_frames(tiny_potential):
+    distances = np.random.default_rng(0).normal(1.5, 0.01, 90)
+    shortest = np.sort(distances)[:20]
+    spread = sum(shortest[-1] - r for r in shortest[:-1]) / 19
+    found = closest_approaches(dimers(distances, tiny_potential("latte", ("O",))), 1)
+    assert found[0, 0] == pytest.approx(shortest[0] - spread * np.log(100), rel=1e-12)
+
+
 def test_an_odd_frame_does_not_open_the_domain(tiny_potential):
     potential = tiny_potential("latte", ("O",))
     found = closest_approaches(dimers([1.0, 1.9, 2.0, 2.1], potential), 1)

@@ -48,7 +48,8 @@ class Result:
     """What training returns.
 
     Attributes:
-        potential: with the parameters of the best epoch, and E0 fitted once more to what they leave.
+        potential: with the parameters of the best epoch; from `train` also with E0 fitted once more to what they leave,
+            if it was fitted in the first place.
         history: one row per epoch: epoch, `loss.criterion` and errors (meV/atom, meV/Angstrom), seconds.
         path: the model file written, or None.
     """
