@@ -152,6 +152,7 @@ def over_blocks(
         pairs = motion.edge_vectors(displacements), motion.received(state.sent)
         return jax.lax.map(once, (blocks, *pairs, *more), batch_size=batch)
 
+    @jax.jit  # so that it is traced once, for its shapes and for the loop: half of the time of a trace
     def row(k):
         block, moved, *rest = jax.tree.map(
             lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion, *more)
@@ -161,10 +162,9 @@ def over_blocks(
     def put(k, results):
         return jax.tree.map(lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, k, 0), results, row(k))
 
-    empty = jax.tree.map(
-        lambda a: jnp.zeros((graph.species.shape[0], *a.shape), a.dtype), jax.eval_shape(row, jnp.int32(0))
-    )
-    return jax.lax.fori_loop(0, used, put, empty)
+    first = jnp.zeros_like(used)  # of the type that the loop counts in: another one would be traced again
+    empty = jax.tree.map(lambda a: jnp.zeros((graph.species.shape[0], *a.shape), a.dtype), jax.eval_shape(row, first))
+    return jax.lax.fori_loop(first, used, put, empty)
 
 
 def update_block(architecture: Architecture, step: int, block: Block, edges, received, own):

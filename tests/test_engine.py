@@ -17,6 +17,7 @@ from ase.build import molecule
 from ase.data import chemical_symbols
 
 from latte_ase import engine as engine_module
+from latte_ase import rounds
 from latte_ase.engine import Engine, find_device
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import initial_potential
@@ -128,6 +129,15 @@ def test_engines_of_one_architecture_share_what_was_compiled(potential, waters):
     other = Engine(replace(potential, params=params), dtype="float64")
     other.evaluate(waters)
     assert (other.stats.calls, other.stats.compilations) == (1, 0)
+
+
+def test_a_block_is_traced_once(potential, waters, monkeypatch):
+    """Tracing is most of a first call whose compiled function is in the cache; the loop over blocks needs shapes first."""
+    traces, site_energies = [], rounds.site_energies
+    monkeypatch.setattr(rounds, "site_energies", lambda *a: traces.append(a) or site_energies(*a))
+    unseen = replace(potential.architecture, activation="tanh")  # so that nothing is compiled yet
+    Engine(replace(potential, architecture=unseen), threads=1).evaluate(waters)
+    assert len(traces) == 1
 
 
 def test_at_most_one_compilation_per_doubling_of_the_size(potential, cheap):

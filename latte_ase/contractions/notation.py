@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
+import jax
 import jax.numpy as jnp
 
 from latte_ase.moments import MAX_RANK, components
@@ -148,12 +150,15 @@ def contract(plan: Plan, moments):
     by_rank = dict(zip((rank for rank, n in enumerate(plan.columns) if n), moments, strict=True))
     features = []
     for block, places in zip(plan.blocks, plan.places, strict=True):
-        tensors = [by_rank[rank][:, :, first : first + block.count] for rank, first in places]
+        # split once: an index per product would be traced, and padded on the way back, one by one
+        tensors = [_components(by_rank[rank][:, :, first : first + block.count]) for rank, first in places]
         total = 0.0
         for times, chosen in packed_terms(block.factors):
-            term = tensors[0][:, chosen[0]]
-            for tensor, c in zip(tensors[1:], chosen[1:], strict=True):
-                term = term * tensor[:, c]
-            total = total + times * term
+            total = total + times * prod(tensor[c] for tensor, c in zip(tensors, chosen, strict=True))
         features.append(total)
-    return jnp.concatenate(features, axis=-1)
+    return jnp.concatenate(features, axis=-1)[:, 0]
+
+
+def _components(tensor):
+    """Arrays (block, 1, columns) of (block, components, columns)."""
+    return jax.lax.split(tensor, (1,) * tensor.shape[1], axis=1)
