@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import jax
@@ -31,6 +31,12 @@ def options() -> dict[str, Any] | None:
             raise
         return None
     return FASTEST
+
+
+class Traces(local):
+    """Of one thread: how often it traced functions that say `traces.count += 1`, each time to compile them."""
+
+    count = 0
 
 
 def jit(function: Callable, *, static_argnums: int | tuple[int, ...] = ()) -> Callable:

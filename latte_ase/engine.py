@@ -15,12 +15,10 @@ from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from latte_ase import derivatives, memory, multicore, rounds, sparsity
+from latte_ase import compiled, memory, multicore, rounds, sparsity
 from latte_ase.committee import replaced
-from latte_ase.compilation import jit
 from latte_ase.domain import Excursion
 from latte_ase.fork import refuse_fork
 from latte_ase.graph import Shape, block_capacity, capacity, fill, lay_out
@@ -28,7 +26,7 @@ from latte_ase.kernels import choose_kernel
 from latte_ase.moments import kernel as kernel_context
 from latte_ase.neighbours import VerletList, equal
 from latte_ase.placed import Placed
-from latte_ase.potential import Architecture, Potential, device_constants
+from latte_ase.potential import Potential, device_constants
 
 SKIN = 0.7
 """Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
@@ -43,8 +41,6 @@ FEW = 3
 
 PROBES = 8
 """Columns of a Hessian computed at once."""
-
-_traced = threading.local()
 
 
 @dataclass
@@ -84,77 +80,6 @@ class Output(NamedTuple):
     def energy(self) -> float:
         """Total energy in eV, summed in float64."""
         return float(self.energies.sum())
-
-
-def _count_trace():
-    _traced.count = getattr(_traced, "count", 0) + 1
-
-
-def _compiled(function):
-    """`function(architecture, at_once, ...)` compiled, and every compilation counted."""
-
-    @partial(jit, static_argnums=(0, 1))
-    def counted(architecture: Architecture, at_once: int, *arrays, **blocks):
-        _count_trace()
-        return function(architecture, *arrays, **blocks, at_once=at_once)
-
-    return counted
-
-
-def _with_total_virial(*arguments, **keywords):
-    result = derivatives.derivatives(*arguments, **keywords)
-    return result.energies, result.forces, jnp.sum(result.virials, axis=(0, 1))
-
-
-@partial(jit, static_argnums=(0, 1, 2))
-def _stage(stage, architecture: Architecture, step: int, *arrays, **keywords):
-    """A stage of `rounds.in_exchange` for one part."""
-    _count_trace()
-    return stage(architecture, step, *arrays, **keywords)
-
-
-@jit
-def _shared(sent, starts):
-    """What all atoms sent, from what those of all parts did, which start at these blocks."""
-    _count_trace()
-    return _joined(sent, starts)
-
-
-@jit
-def _given_back(received, starts, reverse):
-    """For each part, cotangents of what its atoms sent."""
-    _count_trace()
-    back = rounds.sent_back(_joined(received, starts), reverse)
-    size = len(jax.tree.leaves(received[0])[0])
-    return [jax.tree.map(lambda a, s=s: jax.lax.dynamic_slice_in_dim(a, s, size, 0), back) for s in starts]
-
-
-@jit
-def _together(parts, starts, reverse):
-    """Forces from the pairs of all parts, and the virial."""
-    _count_trace()
-    forces = derivatives.forces_of_pairs(_joined([part.gradients for part in parts], starts), reverse)
-    return forces, sum(jnp.sum(part.virials, axis=(0, 1)) for part in parts)
-
-
-def _joined(parts, starts):
-    """One pytree of arrays (all blocks, ...) from those of the parts."""
-
-    def join(*arrays):
-        joined = jnp.zeros((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
-        for part, start in zip(arrays, starts, strict=True):  # what one part has too much, the next one overwrites
-            joined = jax.lax.dynamic_update_slice_in_dim(joined, part, start, 0)
-        return joined
-
-    return jax.tree.map(join, *parts)
-
-
-# One compiled function per set of properties: who wants only energies does not pay for forces.
-_energies = _compiled(derivatives.energies)
-_derivatives = _compiled(_with_total_virial)
-_atomic_virials = _compiled(lambda *a, **k: derivatives.pair_gradients(*a, **k).virials)
-_features = _compiled(derivatives.features)
-_hessian_products = _compiled(derivatives.hessian_products)
 
 
 def find_device(device) -> Any:
@@ -305,17 +230,17 @@ class Engine:
 
     def energies(self, atoms) -> np.ndarray:
         """Site energies (atoms,) in eV with E0, float64; no derivative is computed."""
-        placed, energies = self._run(_energies, atoms)
+        placed, energies = self._run(compiled.energies, atoms)
         return placed.total(energies)
 
     def atomic_virials(self, atoms) -> np.ndarray:
         """SUM_k g_ik (x) D_ik of each atom, (atoms, 3, 3) in eV, float64; their sum is the virial."""
-        placed, virials = self._run(_atomic_virials, atoms)
+        placed, virials = self._run(compiled.atomic_virials, atoms)
         return placed.gather(virials)
 
     def descriptors(self, atoms) -> np.ndarray:
         """Invariants of each atom as the descriptor makes them, (atoms, features) float64."""
-        placed, features = self._run(_features, atoms)
+        placed, features = self._run(compiled.features, atoms)
         return placed.gather(features)
 
     def hessian(self, atoms):
@@ -340,7 +265,7 @@ class Engine:
         for start in range(0, probes.shape[-1], PROBES):
             chunk = np.zeros((len(atoms), 3, PROBES))
             chunk[..., : probes.shape[-1] - start] = probes[..., start : start + PROBES]
-            placed, product = self._run(_hessian_products, atoms, chunk)
+            placed, product = self._run(compiled.hessian_products, atoms, chunk)
             products.append(placed.gather(product))
         return sparsity.expand(pattern, colours, np.concatenate(products, axis=-1)[..., : probes.shape[-1]])
 
@@ -361,19 +286,21 @@ class Engine:
         """The list; energies, forces and virial in graph order, with these parameters instead of the potential's."""
         placed, *motion = self._place(atoms)
         if len(placed.parts) == 1:
-            return placed, self._call(_derivatives, placed, *motion, params=params)
+            return placed, self._call(compiled.forces, placed, *motion, params=params)
         architecture, starts = self.potential.architecture, [part.start for part in placed.parts]
 
         def run(stage, step, each):
-            return self._in_parts(partial(_stage, stage, architecture, step), placed, *motion, each=each, params=params)
+            return self._in_parts(
+                partial(compiled.stage, stage, architecture, step), placed, *motion, each=each, params=params
+            )
 
         def give_back(received):
-            return _given_back(received, starts, placed.reverse)
+            return compiled.given_back(received, starts, placed.reverse)
 
-        exchange = rounds.Exchange(len(starts), run, partial(_shared, starts=starts), give_back)
+        exchange = rounds.Exchange(len(starts), run, partial(compiled.shared, starts=starts), give_back)
         with self._counting(), self._explained(placed), self.precision():
             parts = rounds.in_exchange(architecture.descriptor.n_rounds, exchange)
-            forces, virial = self._fetch(_together(parts, starts, placed.reverse))
+            forces, virial = self._fetch(compiled.together(parts, starts, placed.reverse))
         return placed, (placed.joined([part.energies for part in parts]), forces, virial)
 
     @_exclusive
@@ -381,7 +308,7 @@ class Engine:
         """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
         placed, *motion = self._place(atoms)
         architecture = self.potential.architecture
-        together = function is _hessian_products or architecture.descriptor.n_rounds > 1
+        together = function is compiled.hessian_products or architecture.descriptor.n_rounds > 1
         if together or len(placed.parts) == 1:
             return placed, self._call(function, placed, *motion, *per_atom)
         with self._counting(), self._explained(placed):
@@ -391,7 +318,7 @@ class Engine:
         u, *more = (placed.spread(a, self.dtype) for a in (displacements, *per_atom))
         cpu = self.device.platform == "cpu"
         # only loops over all blocks can be differentiated in reverse; a GPU takes all at once anyway
-        blocks = {"used": placed.used} if cpu and function is not _hessian_products else {}
+        blocks = {"used": placed.used} if cpu and function is not compiled.hessian_products else {}
         with self._counting(), self.precision(), self._explained(placed):
             result = function(
                 self.potential.architecture, 1 if cpu else placed.shape.blocks, params or self.params, self.constants,
@@ -433,10 +360,10 @@ class Engine:
 
     @contextmanager
     def _counting(self):
-        before = getattr(_traced, "count", 0)
+        before = compiled.traces.count
         yield
         self.stats.calls += 1
-        self.stats.compilations += getattr(_traced, "count", 0) - before
+        self.stats.compilations += compiled.traces.count - before
 
     @_exclusive
     def _place(self, atoms):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock, local
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +24,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from latte_ase import chunks, derivatives
 from latte_ase.batching import Numbered, Shapes, batches
 from latte_ase.calculator import LatteCalculator
-from latte_ase.compilation import jit
+from latte_ase.compilation import Traces, jit
 from latte_ase.engine import Engine
 from latte_ase.fork import refuse_fork
 from latte_ase.graph import Graph, Shape, fill, join, lay_out
@@ -263,7 +263,7 @@ class _Batches:
         return {index: Prediction(output.energy, output.energies, forces, stress)}, 0, 0
 
     def _call(self, graph, used):
-        before = getattr(_traced, "count", 0)
+        before = _traces.count
         function = _derivatives if self.forces else _energies
         dtype, blocks = self.engine.dtype, len(graph.species)
         # a CPU computes the blocks in use one by one, in its cache; a GPU all together
@@ -274,7 +274,7 @@ class _Batches:
                 self.engine.potential.architecture, at_once, *self.weights, graph, rest, unit, used
             )  # fmt: skip
             result = jax.device_get(result)
-        return result, getattr(_traced, "count", 0) - before
+        return result, _traces.count - before
 
     def _split(self, prepared: _Prepared, result) -> dict[int, Prediction]:
         def gather(values):
@@ -337,22 +337,18 @@ def _blame(potential: Potential, group) -> ValueError | None:
     return None
 
 
-_traced = local()
-
-
-def _count_trace():
-    _traced.count = getattr(_traced, "count", 0) + 1
+_traces = Traces()
 
 
 @partial(jit, static_argnums=(0, 1))
 def _derivatives(architecture: Architecture, at_once, *arrays_and_used):
-    _count_trace()
+    _traces.count += 1
     *arrays, used = arrays_and_used
     return tuple(derivatives.derivatives(architecture, *arrays, used=used, at_once=at_once))
 
 
 @partial(jit, static_argnums=(0, 1))
 def _energies(architecture: Architecture, at_once, *arrays_and_used):
-    _count_trace()
+    _traces.count += 1
     *arrays, used = arrays_and_used
     return (derivatives.energies(architecture, *arrays, used=used, at_once=at_once),)

@@ -16,8 +16,7 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_properti
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.io import Trajectory
 
-from latte_ase import LatteCalculator
-from latte_ase import engine as engine_module
+from latte_ase import LatteCalculator, compiled
 from latte_ase.domain import DomainError, DomainWarning
 from latte_ase.engine import SKIN
 from latte_ase.training.config import load_config
@@ -214,8 +213,8 @@ def test_out_of_memory_says_what_would_fit(calc, monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 999 bytes")
 
-    for name in ("_derivatives", "_stage"):
-        monkeypatch.setattr(engine_module, name, full)
+    for name in ("forces", "stage"):
+        monkeypatch.setattr(compiled, name, full)
     with pytest.raises(MemoryError, match="chunk"):
         fresh.get_forces(crystal())
 
@@ -273,7 +272,7 @@ def test_an_energy_alone_computes_no_derivative(calc, monkeypatch):
         raise AssertionError("derivatives were computed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "_derivatives", derivatives)
+        patch.setattr(compiled, "forces", derivatives)
         energy = atoms.get_potential_energy()
         assert set(calc.results) == {"energy", "free_energy", "energies"}
         with pytest.raises(AssertionError, match="derivatives were computed"):

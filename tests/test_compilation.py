@@ -63,3 +63,19 @@ def test_threads_that_come_first_share_one_function():
     with ThreadPoolExecutor(4) as pool:
         assert [float(y) for y in pool.map(counted, [1.0, 2.0, 3.0, 4.0])] == [2.0, 3.0, 4.0, 5.0]
     assert len(traced) == 1
+
+
+def test_traces_are_those_of_the_thread():
+    traces = compilation.Traces()
+
+    @compilation.jit
+    def counted(x):
+        traces.count += 1
+        return x
+
+    for x in (1.0, 2.0, np.ones(3)):  # two kinds of argument, two traces
+        counted(x)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(counted, np.ones(4)).result()
+        assert pool.submit(lambda: traces.count).result() == 1
+    assert traces.count == 2

@@ -16,8 +16,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.data import chemical_symbols
 
-from latte_ase import engine as engine_module
-from latte_ase import rounds
+from latte_ase import compiled, rounds
 from latte_ase.engine import Engine, find_device
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import initial_potential
@@ -62,10 +61,10 @@ def cheap(monkeypatch):
 
     @partial(jax.jit, static_argnums=(0, 1))
     def zeros(architecture, at_once, params, constants, graph, displacements, deformation, **blocks):
-        engine_module._count_trace()
+        compiled.traces.count += 1
         return 0.0 * graph.is_atom
 
-    monkeypatch.setattr(engine_module, "_energies", zeros)
+    monkeypatch.setattr(compiled, "energies", zeros)
 
 
 def test_a_list_serves_until_atoms_moved_and_the_numbers_are_those_of_a_fresh_list(potential, waters):
@@ -209,7 +208,7 @@ def test_what_fails_in_a_thread_is_raised(potential, waters, monkeypatch):
     def fails(*_, **options):
         raise RuntimeError(f"part {options['used']}")
 
-    monkeypatch.setattr(engine_module, "_stage", fails)
+    monkeypatch.setattr(compiled, "stage", fails)
     with pytest.raises(RuntimeError, match="part"):
         engine.evaluate(crystal)
 

@@ -12,14 +12,13 @@ the host runs the loop, and `step` is the rest of a step.
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from latte_ase.compilation import jit
+from latte_ase.compilation import Traces, jit
 from latte_ase.derivatives import derivatives
 from latte_ase.graph import Graph
 from latte_ase.potential import Architecture
@@ -37,7 +36,8 @@ FARTHEST_DRIFT = 4.0
 
 GOES_ON, LIST_SPENT, FLEW_APART, NOT_FINITE = 0, 1, 2, 3
 
-_traced = threading.local()
+traces = Traces()
+"""Of the functions in this file."""
 
 
 class Method(NamedTuple):
@@ -104,11 +104,6 @@ class Progress(NamedTuple):
     status: Any
 
 
-def compilations() -> int:
-    """Functions of this file compiled in this thread so far."""
-    return getattr(_traced, "count", 0)
-
-
 def list_serves(moved: State, reference: Reference):
     """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain, a hair stricter.
 
@@ -158,7 +153,7 @@ def run(method: Method, setting: Setting, progress: Progress, until) -> Progress
     Returns:
         `Progress`.  With `NOT_FINITE`, `moved` has the forces.
     """
-    _traced.count = compilations() + 1
+    traces.count += 1
 
     def goes_on(progress):
         return (progress.state.step < until) & (progress.status == GOES_ON)
@@ -172,7 +167,7 @@ def run(method: Method, setting: Setting, progress: Progress, until) -> Progress
 @partial(jit, static_argnums=0)
 def step(method: Method, setting: Setting, progress: Progress, energies, forces, virial) -> Progress:
     """One step of `run` with the energies, forces and virial of `moved` from elsewhere, in the order of the atoms."""
-    _traced.count = compilations() + 1
+    traces.count += 1
     return _finish(method, setting, progress, progress.moved._replace(energies=energies, forces=forces, virial=virial))
 
 

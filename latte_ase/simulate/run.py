@@ -157,7 +157,7 @@ class Run:
         progress = self._progress
         if int(progress.status) == LIST_SPENT:
             progress = self._onto_new_list(progress)
-        before, traced = int(progress.state.step), chunk.compilations()
+        before, traced = int(progress.state.step), chunk.traces.count
         engine = self.engine
         method = Method(type(self.ensemble), engine.potential.architecture)
         weights = engine.params, engine.constants
@@ -168,7 +168,7 @@ class Run:
             else:
                 progress = chunk.run(method, setting, progress, np.int32(until))
         after, status = int(progress.state.step), int(progress.status)
-        engine.stats.compilations += chunk.compilations() - traced
+        engine.stats.compilations += chunk.traces.count - traced
         engine.stats.calls += after - before
         if after > before:  # otherwise the state may still refer to an older list
             self._stand(progress)
