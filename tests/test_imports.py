@@ -34,6 +34,7 @@ ORDER = """
     potential
     rounds
     derivatives
+    compiled
     kernels
     placed
     engine
