@@ -61,6 +61,7 @@ CRYSTALS = {
     "latte-mo": Crystal("Mo", "bcc", 3.168, (472, 158, 106), 2.70, 2896, 5),
     "latte-li": Crystal("Li", "bcc", 3.427, (15, 13, 11), 0.62, 454, 5, 1.0),
 }
+CRYSTALS["latte-si-large"] = CRYSTALS["latte-si"]
 
 
 def relaxed_cell(crystal: Crystal, calculator) -> Atoms:
