@@ -73,6 +73,7 @@ def ether_and_pyridine():
 
 OTHERS = {
     "latte-si": silicon,
+    "latte-si-large": silicon,
     "latte-water": water,
     "latte-water-large": water,
     "latte-h2-combustion": partial(boxed, "H2O2"),

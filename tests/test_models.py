@@ -24,6 +24,7 @@ MODELS = (
     "latte-monbtaw",
     "latte-ni",
     "latte-si",
+    "latte-si-large",
     "latte-water",
     "latte-water-large",
 )
