@@ -4,9 +4,9 @@
 
 NAME is one of `CRYSTALS`; MODEL a file, default the shipped model.  Needs phonopy (the extra `dev`).  Prints a Markdown
 table beside PBE values of Zuo et al., J. Phys. Chem. A 124, 731 (2020), doi 10.1021/acs.jpca.9b08723, whose
-DFT made the training data.  But for the lattice constant of nickel those of Cu, Ge, Li, Mo and Ni still have to be checked against
-the printed table; the cards name values that were.  The dynamics take the longest: two runs of 50 ps, which end with an error if an atom leaves the
-model's domain.
+DFT made the training data.  But for the lattice constant of nickel those of Cu, Ge, Li, Mo and Ni still have to be
+checked against the printed table; the cards name values that were.  The dynamics take the longest: two runs of 50 ps,
+which end with an error if an atom leaves the model's domain.
 """
 
 import sys
