@@ -13,10 +13,11 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from latte_ase import chunks
 from latte_ase.committee import Uncertainty
 from latte_ase.domain import DomainError, DomainWarning, describe
-from latte_ase.engine import SKIN, Engine, Stats
+from latte_ase.engine import SKIN, Engine
 from latte_ase.neighbours import equal
 from latte_ase.potential import Potential
 from latte_ase.pretrained import load_model
+from latte_ase.stats import Stats
 
 ENERGIES = {"energy", "free_energy", "energies"}
 PER_VOLUME = {"stress", "stresses"}

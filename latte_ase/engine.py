@@ -1,8 +1,8 @@
-"""From ase.Atoms to numbers: list reuse, shape buckets, precision, device, counters.
+"""From ase.Atoms to numbers: compiled functions on a pair list, precision, device, counters.
 
-Contracts: a pair list is reused while that is exact (`neighbours.VerletList`); shapes grow
-geometrically and are kept, so compilation is bounded, and `Stats` shows it; precision belongs to
-this engine, no JAX flag is changed for anybody else; E0 and the sum over atoms are float64.
+Contracts: a pair list is reused while that is exact, and shapes are few (`lists.PairLists`), so compilation is bounded, and
+`Stats` shows it; precision belongs to this engine, no JAX flag is changed for anybody else; E0 and the sum over atoms are
+float64.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import partial, wraps
 from typing import Any, NamedTuple
 
@@ -21,46 +20,17 @@ from latte_ase import compiled, memory, multicore, rounds, sparsity
 from latte_ase.committee import replaced
 from latte_ase.domain import Excursion
 from latte_ase.fork import refuse_fork
-from latte_ase.graph import Shape, block_capacity, capacity, fill, lay_out
 from latte_ase.kernels import choose_kernel
+from latte_ase.lists import PairLists, Target
 from latte_ase.moments import kernel as kernel_context
-from latte_ase.neighbours import VerletList, equal
-from latte_ase.placed import Placed
 from latte_ase.potential import Potential, device_constants
+from latte_ase.stats import Stats
 
 SKIN = 0.7
 """Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
-SLACK = 0.08
-"""Room left in a new bucket of neighbours, as a fraction, and for two more at least: densities fluctuate."""
-
-SMALLEST = Shape(blocks=4, block=8, neighbours=(8,))
-"""Every bucket has room for this: compiling one more for a smaller structure would not pay."""
-
-FEW = 3
-"""Groups of neighbours up to which each has the room of `SMALLEST`."""
 
 PROBES = 8
 """Columns of a Hessian computed at once."""
-
-
-@dataclass
-class Stats:
-    """Counters of an engine.
-
-    Attributes:
-        calls: evaluations.
-        compilations: functions compiled because of this engine.
-        list_builds: neighbour lists built.
-        padding_waste: share of the places for pairs that the last list left empty, in blocks that are in use.
-    """
-
-    calls: int = 0
-    compilations: int = 0
-    list_builds: int = 0
-    padding_waste: float = 0.0
-
-    def __str__(self):
-        return ", ".join(f"{k} {v:.3g}" for k, v in asdict(self).items())
 
 
 class Output(NamedTuple):
@@ -126,6 +96,7 @@ class Engine:
     Attributes:
         params, constants: of the potential, on the device and in the engine's precision.
         stats: counters, see `Stats`.
+        lists: the pair list and its buckets.
         domain: of the potential.
     """
 
@@ -155,9 +126,7 @@ class Engine:
         self.threads = (threads or multicore.cores()) if self.device.platform == "cpu" else 1
         self.stats = Stats()
         self.domain = potential.domain
-        self._placed: Placed | None = None
-        self._last: tuple | None = None
-        self._shapes: list[Shape] = []
+        self.lists = self._own_lists()
         self._warm: set[tuple] = set()
         with self.precision():
             weights = (potential.params, device_constants(potential))
@@ -256,7 +225,7 @@ class Engine:
             scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2, symmetric; coordinates in the
             order x0 y0 z0 x1 ...
         """
-        pairs = self._place(atoms)[0].verlet.pairs
+        pairs = self.place(atoms)[0].verlet.pairs
         n_rounds = self.potential.architecture.descriptor.n_rounds
         pattern = sparsity.pattern(len(atoms), pairs.i, pairs.j, rounds=n_rounds)
         colours = sparsity.colour(pattern)
@@ -278,13 +247,13 @@ class Engine:
 
     def excursions(self, atoms) -> list[Excursion]:
         """The pairs of elements that are closer here than in the training set, or never met there."""
-        placed, displacements, deformation = self._place(atoms)
+        placed, displacements, deformation = self.place(atoms)
         return self.domain.excursions(placed.suspects, displacements, deformation)
 
     @_exclusive
     def _run_derivatives(self, atoms, params=None):
         """The list; energies, forces and virial in graph order, with these parameters instead of the potential's."""
-        placed, *motion = self._place(atoms)
+        placed, *motion = self.place(atoms)
         if len(placed.parts) == 1:
             return placed, self._call(compiled.forces, placed, *motion, params=params)
         architecture, starts = self.potential.architecture, [part.start for part in placed.parts]
@@ -306,7 +275,7 @@ class Engine:
     @_exclusive
     def _run(self, function, atoms, *per_atom):
         """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
-        placed, *motion = self._place(atoms)
+        placed, *motion = self.place(atoms)
         architecture = self.potential.architecture
         together = function is compiled.hessian_products or architecture.descriptor.n_rounds > 1
         if together or len(placed.parts) == 1:
@@ -366,62 +335,28 @@ class Engine:
         self.stats.compilations += compiled.traces.count - before
 
     @_exclusive
-    def _place(self, atoms):
-        """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3)."""
-        if len(atoms) == 0:
-            raise ValueError("The structure has no atoms; at least one is needed.")
-        asked = (atoms.positions, atoms.cell.array, atoms.numbers, atoms.pbc)  # what changes most stands first
-        if self._last is not None and all(map(equal, asked, self._last[0])):
-            return self._last[1]
-        placed = self._placed
-        motion = None if placed is None else placed.verlet.motion(atoms)
-        if placed is None or motion is None:
-            self._placed = placed = self._build(atoms)
-            motion = np.zeros((len(atoms), 3)), np.eye(3)
-        # the domain, the energies and the forces of one structure are asked for one after the other
-        self._last = tuple(array.copy() for array in asked), (placed, *motion)
-        return placed, *motion
+    def place(self, atoms):
+        """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3); see `PairLists.place`."""
+        return self.lists.place(atoms)
 
-    def _build(self, atoms) -> Placed:
-        species = self.potential.species(atoms.numbers)
-        verlet = VerletList.build(atoms, cutoff=self.potential.cutoff, skin=self.skin)
-        arrangement = self.potential.architecture.descriptor.arrangement(len(np.unique(species)))
-        layout = lay_out(species, verlet.pairs, arrangement=arrangement)
-        shape = self._choose(layout.need)
-        graph = fill(layout, verlet.pairs, np.zeros(len(species), np.int64), shape, self.dtype)
-        suspects = self.domain.suspects(species, verlet.pairs, self.skin)
-        self.stats.list_builds += 1
-        self.stats.padding_waste = 1 - len(verlet.pairs.i) / shape._replace(blocks=layout.need.blocks).places
-        count = multicore.parts_of(shape.blocks, self.threads)
-        with memory.explained(len(species), len(verlet.pairs.i), device=self.device, dtype=self.dtype):
-            parts = [p._replace(graph=self._put(p.graph)) for p in multicore.split(graph, layout.need.blocks, count)]
-            reverse = self._put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
-        references = self.potential.reference_energies[species]
-        return Placed(verlet, layout, shape, graph, parts, reverse, suspects, references, self._put)
+    def twin(self, shapes) -> Engine:
+        """An engine with a list and counters of its own, and these buckets; it shares weights and what is compiled."""
+        twin = copy.copy(self)
+        twin.lists.shapes, twin._warm = list(shapes), self._warm
+        return twin
+
+    @_exclusive
+    def adopt(self, twin: Engine) -> None:
+        """Take over a twin's list, which spares this engine one of the same positions, and its buckets."""
+        self.lists.adopt(twin.lists)
 
     def _put(self, arrays):
         with self.precision():
             return jax.device_put(arrays, self.device)
 
-    def _choose(self, need: Shape) -> Shape:
-        """The known bucket that serves `need` best without much waste, else a new one.
-
-        Blocks that are not in use cost memory and a little time, empty places in used blocks cost time.
-        """
-        blocks = block_capacity(max(need.blocks, SMALLEST.blocks))
-        parts = multicore.parts_of(blocks, self.threads)
-        if len(need.neighbours) <= FEW:
-            neighbours = tuple(capacity(max(n + 2, SMALLEST.neighbours[0], n * (1 + SLACK))) for n in need.neighbours)
-        else:  # most of many groups hold one or two neighbours, and rounding each one up would be most of the work
-            neighbours = tuple(capacity(n, slack=SLACK, step=1) for n in need.neighbours)
-        new = need._replace(blocks=-(-blocks // parts) * parts, neighbours=neighbours)
-        width = sum(new.neighbours)
-        fitting = [s for s in self._shapes if s.holds(need) and sum(s.neighbours) <= 1.5 * width]
-        fitting = [s for s in fitting if s.blocks <= 4 * new.blocks]
-        if fitting:
-            return min(fitting, key=lambda s: sum(s.neighbours) * (need.blocks + 0.2 * s.blocks))
-        self._shapes.append(new)
-        return new
+    def _own_lists(self) -> PairLists:
+        target = Target(self.device, self.dtype, self.threads, self._put)
+        return PairLists(self.potential, skin=self.skin, target=target, stats=self.stats)
 
     def __deepcopy__(self, memo):
         """An engine with its own list and counters that shares the weights on the device."""
@@ -431,14 +366,9 @@ class Engine:
 
     def __copy__(self):
         twin = object.__new__(type(self))
-        twin.__dict__ |= self.__dict__ | {
-            "stats": Stats(),
-            "_lock": threading.RLock(),
-            "_placed": None,
-            "_last": None,
-            "_shapes": list(self._shapes),
-            "_warm": set(self._warm),
-        }
+        twin.__dict__ |= self.__dict__ | {"stats": Stats(), "_lock": threading.RLock(), "_warm": set(self._warm)}
+        twin.lists = twin._own_lists()
+        twin.lists.shapes = list(self.lists.shapes)
         return twin
 
     def __getstate__(self):

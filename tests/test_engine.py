@@ -172,7 +172,7 @@ def test_threads_compute_the_same_numbers(potential, waters):
     crystal.rattle(0.05, seed=0)
     alone, together = (Engine(potential, dtype="float64", threads=n) for n in (1, 3))
     expected, result = alone.evaluate(crystal), together.evaluate(crystal)
-    assert len(alone._placed.parts) == 1 < len(together._placed.parts)
+    assert len(alone.lists.placed.parts) == 1 < len(together.lists.placed.parts)
     np.testing.assert_array_equal(result.energies, expected.energies)
     np.testing.assert_array_equal(result.forces, expected.forces)
     np.testing.assert_allclose(result.virial, expected.virial, rtol=0, atol=1e-12)
@@ -188,7 +188,7 @@ def test_threads_tell_each_other_between_rounds(kind, tiny_potential, waters):
     crystal.rattle(0.05, seed=0)
     alone, together = (Engine(potential, dtype="float64", threads=n) for n in (1, 3))
     expected, result = alone.evaluate(crystal), together.evaluate(crystal)
-    assert len(alone._placed.parts) == 1 < len(together._placed.parts)
+    assert len(alone.lists.placed.parts) == 1 < len(together.lists.placed.parts)
     np.testing.assert_allclose(result.energies, expected.energies, rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.forces, expected.forces, rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.virial, expected.virial, rtol=0, atol=1e-11)
@@ -225,7 +225,7 @@ def test_the_bucket_does_not_show_in_the_numbers(potential, waters):
     engine = Engine(potential, dtype="float64")
     engine.evaluate(waters * (3, 3, 1))
     result = engine.evaluate(waters)
-    assert engine._placed.shape.blocks > fresh._placed.shape.blocks  # it did run in the larger bucket
+    assert engine.lists.placed.shape.blocks > fresh.lists.placed.shape.blocks  # it did run in the larger bucket
     assert_same(result, expected, 1e-10)
 
 
@@ -238,10 +238,10 @@ def test_many_elements_do_not_fill_their_groups_with_padding(cheap):
     rng = np.random.default_rng(0)
     atoms = Atoms(rng.choice(elements, 500), 14.0 * rng.random((500, 3)), cell=[14.0] * 3, pbc=True)
     engine.energies(atoms)
-    groups = len(engine._placed.shape.neighbours)
-    need = sum(engine._placed.layout.need.neighbours)
+    groups = len(engine.lists.placed.shape.neighbours)
+    need = sum(engine.lists.placed.layout.need.neighbours)
     assert groups > 10
-    assert sum(engine._placed.shape.neighbours) <= 1.1 * need + groups
+    assert sum(engine.lists.placed.shape.neighbours) <= 1.1 * need + groups
 
 
 def test_a_small_structure_does_not_run_in_the_bucket_of_a_huge_one(potential, waters, cheap):
@@ -250,7 +250,7 @@ def test_a_small_structure_does_not_run_in_the_bucket_of_a_huge_one(potential, w
     engine.energies(waters)
     fresh = Engine(potential)
     fresh.energies(waters)
-    assert engine._placed.shape == fresh._placed.shape
+    assert engine.lists.placed.shape == fresh.lists.placed.shape
 
 
 def test_precision_belongs_to_the_engine_also_in_threads(potential, waters):

@@ -13,7 +13,7 @@ import latte_ase
 
 # a module imports modules of the lines above its own, at its top level; imports inside functions are free
 ORDER = """
-    radial neighbours startup memory compilation committee fork
+    radial neighbours startup memory compilation committee fork stats
     graph domain sparsity
     molecules
     batching
@@ -37,6 +37,7 @@ ORDER = """
     compiled
     kernels
     placed
+    lists
     engine
     chunks
     model_io dataset

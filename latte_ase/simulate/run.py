@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 from typing import Any, NamedTuple
 
 import jax
@@ -116,7 +115,7 @@ class Run:
         self._isolated = engine.potential.reference_energies[engine.potential.species(atoms.numbers)]
         self._at_list = atoms.copy()  # positions and cell to which displacements and strain refer
         self._at_list.set_constraint()
-        self._shapes = list(engine._shapes)
+        self._shapes = list(engine.lists.shapes)
 
     def begin(self, *, seed: int | None = None) -> None:
         """Forces where the atoms are.
@@ -177,14 +176,14 @@ class Run:
 
     def _host_loop(self, method: Method, setting: Setting, progress: Progress, until: int) -> Progress:
         """As `chunk.run`, with forces by several threads."""
-        atoms, known = self._at_list.copy(), self._lists.stats.compilations
+        atoms, known = self._at_list.copy(), self._twin.stats.compilations
         while int(progress.state.step) < until and int(progress.status) == GOES_ON:
             atoms.positions[:], cell = self._absolute(jax.device_get(progress.moved))
             atoms.set_cell(cell)
-            output = self._lists.evaluate(atoms)
+            output = self._twin.evaluate(atoms)
             found = output.energies - self._isolated, output.forces, output.virial
             progress = chunk.step(method, setting, progress, *self._cast(found))
-        self.engine.stats.compilations += self._lists.stats.compilations - known
+        self.engine.stats.compilations += self._twin.stats.compilations - known
         return progress
 
     @property
@@ -229,16 +228,11 @@ class Run:
 
     def _place(self, shapes: list[Shape]):
         """A list of the present positions in one of these buckets, or in a new one."""
-        self._lists = twin = copy(self.engine)  # a copy has no list yet, so it builds one
-        twin._shapes, twin._warm = list(shapes), self.engine._warm
-        placed = twin._place(self._at_list)[0]
+        self._twin = self.engine.twin(shapes)
+        placed = self._twin.place(self._at_list)[0]
         self._by_threads = len(placed.parts) > 1
-        self._shapes = list(dict.fromkeys([*self._shapes, *twin._shapes]))
-        with self.engine.exclusive():
-            self.engine.stats.list_builds += 1
-            self.engine.stats.padding_waste = twin.stats.padding_waste
-            self.engine._shapes = list(dict.fromkeys([*self.engine._shapes, *self._shapes]))
-            self.engine._placed = placed  # spares it a list where the host looks at the model's domain
+        self._shapes = list(dict.fromkeys([*self._shapes, *self._twin.lists.shapes]))
+        self.engine.adopt(self._twin)  # which spares it a list where the host looks at the model's domain
         return placed
 
     def _onto_new_list(self, progress: Progress) -> Progress:
