@@ -75,6 +75,7 @@ class TrainingConfig:
         rate: peak learning rate, reached after the warm-up, then a cosine down to 1 % of it.
         warmup: share of all steps with a rising rate.
         weight_decay: decoupled decay of the networks' weight matrices.
+        mixing_decay: the same of the descriptor's mixing.
         clip: largest norm of the gradient.
         ema: decay of the moving average of parameters, which is what is validated and saved.
         energy_weight: of the squared error in eV/atom.
@@ -95,6 +96,7 @@ class TrainingConfig:
     rate: float = 3e-3
     warmup: float = 0.02
     weight_decay: float = 1e-4
+    mixing_decay: float = 0.0
     clip: float = 10.0
     ema: float = 0.999
     energy_weight: float = 10.0

@@ -8,6 +8,8 @@ square of Adam's usual update (arXiv:2502.16982), it takes the same rate.
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
@@ -20,7 +22,7 @@ RMS = 0.2
 
 
 def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformation:
-    """The optimiser of this configuration; decay acts on the networks' weight matrices only.
+    """The optimiser of this configuration; decay acts on weight matrices only.
 
     Args:
         config: which one, rates and weights.
@@ -36,14 +38,15 @@ def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformat
     return optax.chain(
         optax.clip_by_global_norm(config.clip),
         descent,
-        optax.add_decayed_weights(-config.weight_decay, mask=_kernels),
+        optax.add_decayed_weights(-config.weight_decay, mask=_named("kernel")),
+        optax.add_decayed_weights(-config.mixing_decay, mask=_named("mixing")),
         optax.scale_by_schedule(rate),
     )
 
 
-def _kernels(params):
-    """Which parameters are weight matrices of networks, or factors of their changes: a tree of bool."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: "kernel" in jax.tree_util.keystr(path), params)
+def _named(kind: str):
+    """A function that tells which parameters are matrices of this kind, or factors of their changes: a tree of bool."""
+    return partial(jax.tree_util.tree_map_with_path, lambda path, _: kind in jax.tree_util.keystr(path))
 
 
 def _matrices(params):

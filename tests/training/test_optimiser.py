@@ -67,6 +67,9 @@ def test_decay_is_a_share_of_the_weights(params):
         change["network"]["Dense_0"]["kernel"], -0.25 * params["network"]["Dense_0"]["kernel"], rtol=1e-4
     )
     assert not np.any(change["descriptor"]["mixing"])
+    change = first_step(TrainingConfig(weight_decay=0.0, mixing_decay=0.25), zero, params)
+    np.testing.assert_allclose(change["descriptor"]["mixing"], -0.25 * params["descriptor"]["mixing"], rtol=1e-4)
+    assert not np.any(change["network"]["Dense_0"]["kernel"])
 
 
 def test_an_unknown_optimiser_is_refused():
