@@ -20,21 +20,12 @@ from family import run_peer
 from figures import Table, number
 from report import DOCS, insert
 
-from latte_ase import dataset, evaluate, list_models, load_model
+from latte_ase import evaluate, list_models, load_model
 from latte_ase.pretrained import models_folder
 from latte_ase.training.config import load_config
+from latte_ase.training.loop import frames_of
 
 COPY = DOCS / "performance" / "apax.jsonl"
-
-
-def frames_of(name: str, data: Path):
-    """Training and held-out frames of a shipped model."""
-    config = replace(load_config(models_folder() / name / "recipe.toml"), folder=data)
-    frames = dataset.read_frames(config.path(config.data.train))
-    if config.data.valid:
-        return frames, dataset.read_frames(config.path(config.data.valid))
-    kept, held = dataset.split(len(frames), config.data.valid_fraction, config.training.seed)
-    return [frames[k] for k in kept], [frames[k] for k in held]
 
 
 def seconds_of(name: str) -> float:
@@ -45,7 +36,8 @@ def seconds_of(name: str) -> float:
 
 def compare(name: str, options) -> dict:
     """Errors of both on the held-out frames."""
-    train, held = frames_of(name, options.data)
+    config = load_config(models_folder() / name / "recipe.toml")
+    train, held = frames_of(replace(config, folder=options.data))
     budget = seconds_of(name)
     ours = {f"ours_{key}": value for key, value in evaluate(load_model(name), held).metrics.items()}
     return run_peer("apax", options.apax, (train, held, held), budget) | ours | {"budget": budget}

@@ -79,6 +79,21 @@ def test_both_precisions_agree(name):
         assert (forces[0] != forces[1]).any()  # two precisions, not one
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_less_certain_of_a_structure_that_falls_apart(name):
+    reference = json.loads((models_folder() / name / "reference.json").read_text())
+    calc = LatteCalculator.from_pretrained(name)
+    atoms = Atoms(**reference["structures"][0]["atoms"])
+    if name == "latte-h2-combustion":  # a molecule, in a reference structure that nothing in its data is like
+        atoms.pbc, atoms.cell = False, None
+    near = calc.get_uncertainty(atoms)
+    atoms.rattle(0.4, seed=1)
+    far = calc.get_uncertainty(atoms)
+    assert 1e-4 < near.worst < 0.3 * far.worst
+    assert 0 < near.energy < far.energy
+    assert near.forces.shape == (len(atoms), 3)
+
+
 @pytest.fixture(scope="module")
 def silicon_calculator():
     return LatteCalculator.from_pretrained("latte-si", dtype="float64")

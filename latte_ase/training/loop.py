@@ -301,6 +301,15 @@ def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
+def frames_of(config: Config) -> tuple[list[Atoms], list[Atoms]]:
+    """The structures that a configuration trains on, and those it holds out."""
+    frames = dataset.read_frames(config.path(config.data.train))
+    if config.data.valid:
+        return frames, dataset.read_frames(config.path(config.data.valid))
+    kept, out_of = dataset.split(len(frames), config.data.valid_fraction, config.training.seed)
+    return [frames[k] for k in kept], [frames[k] for k in out_of]
+
+
 def train(config, *, out: str | Path | None = None, resume: bool = False, report=None) -> Result:
     """Train a potential from scratch.
 
@@ -322,12 +331,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     folder = Path(out) if out is not None else Path(config.model.name)
     if resume and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
-    frames = dataset.read_frames(config.path(config.data.train))
-    if config.data.valid:
-        held = dataset.read_frames(config.path(config.data.valid))
-    else:
-        kept, out_of = dataset.split(len(frames), config.data.valid_fraction, config.training.seed)
-        frames, held = [frames[k] for k in kept], [frames[k] for k in out_of]
+    frames, held = frames_of(config)
     labels = config.training.labels
     dataset.require_labels(frames, labels)
     dataset.require_labels(held, labels, "the validation set")
