@@ -133,7 +133,7 @@ def variations(rows: list[dict]) -> Table:
         (
             row["molecule"], row["preset"], " ".join(row["set"]) or "as it is", str(row["seed"]),
             f"{number(row['energy'], 2)} / {number(row['force'], 3)}", number(row["valid"], 3),
-            number(row["train"], 3), number(row["seconds"] / 60, 2),
+            number(row["train"], 3), number((row["processor_seconds"] or row["seconds"]) / 60, 2),
         )
         for row in rows
         if row["held"] == HELD and (row["set"] or row["seed"])
