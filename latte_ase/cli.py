@@ -49,7 +49,7 @@ def info(model: Annotated[str, typer.Argument(help="name, file, folder or hub ad
     from rich import print_json
 
     from latte_ase import load_model
-    from latte_ase.model_io import architecture_to_json
+    from latte_ase.architecture_io import architecture_to_json
 
     potential = load_model(model)
     energies = dict(zip(potential.elements, potential.reference_energies.tolist(), strict=True))

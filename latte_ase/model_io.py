@@ -10,25 +10,27 @@ of its architecture and finite numbers, and reading it takes memory for twice it
 
 from __future__ import annotations
 
-import dataclasses
-import glob
 import hashlib
 import json
-import os
-import uuid
 from collections import Counter
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from latte_ase.architecture_io import (
+    ModelFileError,
+    architecture_from_json,
+    architecture_to_json,
+    checked_dictionary,
+    shortened,
+)
+from latte_ase.atomic_file import write_atomically
 from latte_ase.committee import Committee
-from latte_ase.descriptors import DESCRIPTORS
 from latte_ase.potential import Architecture, Potential, init_params
 
 FORMAT = 1
@@ -41,13 +43,6 @@ LONGEST_DESCRIPTION = 2**19
 
 LONGEST_HEADER = 3 * LONGEST_DESCRIPTION
 """Bytes of the safetensors header: the description, escaped, and the table of arrays."""
-
-LONGEST_ENTRY = 1000
-"""Items of a list in the architecture; letters of a text in it are 16 times as many."""
-
-
-class ModelFileError(ValueError):
-    """A model file that cannot be used; the message says why and what to do."""
 
 
 def flatten(tree, prefix: str = "") -> dict[str, np.ndarray]:
@@ -70,139 +65,6 @@ def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
             branch = branch.setdefault(key, {})
         branch[last] = array
     return tree
-
-
-def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
-    """The hyper-parameters as plain data."""
-    kinds = {cls: name for name, cls in DESCRIPTORS.items()}
-    if type(architecture.descriptor) not in kinds:
-        raise ValueError(
-            f"{type(architecture.descriptor).__name__} is not in latte_ase.descriptors.DESCRIPTORS, so no file can name "
-            f"it; there are {', '.join(DESCRIPTORS)}. Add it: DESCRIPTORS['name'] = {type(architecture.descriptor).__name__}."
-        )
-    data = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture) if f.name != "descriptor"}
-    descriptor = architecture.descriptor
-    return {
-        **data,
-        "descriptor": {
-            "kind": kinds[type(descriptor)],
-            **{f.name: getattr(descriptor, f.name) for f in dataclasses.fields(descriptor)},  # type: ignore[arg-type]
-        },
-    }
-
-
-def architecture_from_json(data: dict[str, Any]) -> Architecture:
-    """Inverse of `architecture_to_json`.
-
-    Raises:
-        ValueError: an entry is missing, unknown, of another type, or not possible.
-    """
-    rest, descriptor = dict(_dictionary("architecture", data)), _dictionary("descriptor", data.get("descriptor"))
-    del rest["descriptor"]
-    descriptor = dict(descriptor)
-    kind = descriptor.pop("kind", None)
-    if not isinstance(kind, str) or kind not in DESCRIPTORS:
-        raise ModelFileError(
-            f"The model uses the descriptor {_short(kind)}; this version knows {', '.join(DESCRIPTORS)}. "
-            "Update latte_ase (pip install -U latte_ase), or, if it is a descriptor of your own, add it to "
-            "latte_ase.descriptors.DESCRIPTORS first."
-        )
-    made = _make(DESCRIPTORS[kind], descriptor)
-    return _make(Architecture, rest, descriptor=made)
-
-
-def _dictionary(name, value) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ModelFileError(f"Its {name} is {_short(value)}; a dictionary is needed.")
-    return value
-
-
-def _make(cls, entries: dict[str, Any], **made):
-    """An instance of a dataclass from JSON, after its types were compared with its annotations."""
-    hints = get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.name not in made}
-    for name, field in fields.items():
-        if name not in entries and field.default is dataclasses.MISSING:
-            raise ModelFileError(f"Its architecture lacks {name}.")
-    for name, value in entries.items():
-        if name not in fields:
-            raise ModelFileError(f"Its architecture has the unknown entry {_short(name)}. Update latte_ase.")
-        if not _fits(value, hints[name]):
-            wanted = getattr(hints[name], "__name__", "") if not get_args(hints[name]) else str(hints[name])
-            raise ModelFileError(f"Its architecture says {name} = {_short(value)}; {wanted} is needed.")
-    return cls(**{name: _tuples(value) for name, value in entries.items()}, **made)
-
-
-def _fits(value, hint) -> bool:
-    """True if a value from JSON is of the annotated type and of a sane size."""
-    if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        if not isinstance(value, list) or len(value) > LONGEST_ENTRY:
-            return False
-        if kinds[-1] is Ellipsis:
-            return all(_fits(v, kinds[0]) for v in value)
-        return len(value) == len(kinds) and all(_fits(v, k) for v, k in zip(value, kinds, strict=True))
-    if hint is str:
-        return isinstance(value, str) and len(value) <= 16 * LONGEST_ENTRY
-    if hint is float:
-        return type(value) in (int, float) and abs(value) < 1e30  # false for nan
-    if hint is int:
-        return type(value) is int and 0 <= value < 2**31
-    return type(value) is hint
-
-
-def _short(value) -> str:
-    """A value from JSON for a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def _tuples(value) -> Any:
-    if isinstance(value, list):
-        return tuple(_tuples(v) for v in value)
-    return value
-
-
-def write_atomically(path: Path, content: bytes, *, advice: str = "") -> None:
-    """Replace `path` in one step: a reader sees the old file or the new one, whatever happens.
-
-    Args:
-        path: the file; its folder is made.
-        content: all of it.
-        advice: a last sentence for the message, where writing fails.
-
-    Raises:
-        OSError: of the same kind as the system's, with what is left and what to do.
-    """
-    temporary = path.with_name(f"{_temporary(path)}{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if not isinstance(error, OSError):
-            raise
-        left = "the file that was there is unchanged" if path.is_file() else "nothing is left of it"
-        message = (
-            f"{path} ({len(content) / 2**20:.3g} MiB) could not be written: {error.strerror or error}; {left}. Free "
-            f"space on that disk, or look at its quota and permissions, and run again. {advice}".rstrip()
-        )
-        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from error
-
-
-def remove_leftovers(path: Path) -> None:
-    """Delete what a killed process left of `write_atomically`; not while another one writes `path`."""
-    for leftover in path.parent.glob(f"{glob.escape(_temporary(path))}{'?' * 32}"):
-        leftover.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> str:
-    return f".{path.name}."
 
 
 def digest(arrays: dict[str, np.ndarray], text: str) -> str:
@@ -334,7 +196,7 @@ def _parse(path, text) -> dict[str, Any]:
     try:
         if len(text) > LONGEST_DESCRIPTION:
             raise ValueError(f"it has {len(text)} letters; {LONGEST_DESCRIPTION} are allowed")
-        return _dictionary("description", json.loads(text, object_pairs_hook=_without_repetition))
+        return checked_dictionary("description", json.loads(text, object_pairs_hook=_without_repetition))
     except (ValueError, RecursionError) as error:
         raise ModelFileError(
             f"{path} changed after it was written: its description is not JSON ({error!s:.400}). "
@@ -347,24 +209,24 @@ def _without_repetition(pairs) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        raise ValueError(f"the key {_short(twice)} occurs twice")
+        raise ValueError(f"the key {shortened(twice)} occurs twice")
     return found
 
 
 def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Potential:
     """The potential, if description and arrays belong together."""
     if header.get("format") != FORMAT or type(header["format"]) is not int:
-        raise ValueError(f"Its format is {_short(header.get('format'))}; {FORMAT} is needed.")
+        raise ValueError(f"Its format is {shortened(header.get('format'))}; {FORMAT} is needed.")
     if header.get("units") != UNITS:
-        raise ValueError(f"Its units are {_short(header.get('units'))}; {UNITS} are needed.")
-    metadata = _dictionary("metadata", header.get("metadata"))
+        raise ValueError(f"Its units are {shortened(header.get('units'))}; {UNITS} are needed.")
+    metadata = checked_dictionary("metadata", header.get("metadata"))
     architecture = architecture_from_json(header.get("architecture", {}))
     shapes = _shapes(architecture, sum(a.size for a in arrays.values()))
     shapes |= _committee_shapes(shapes, arrays)
     for name in sorted(shapes.keys() | arrays.keys()):
         found, needed = arrays[name].shape if name in arrays else None, shapes.get(name)
         if found != needed:
-            raise ValueError(f"Its array {_short(name)} has the shape {found}; its architecture needs {needed}.")
+            raise ValueError(f"Its array {shortened(name)} has the shape {found}; its architecture needs {needed}.")
         if arrays[name].dtype not in (np.float32, np.float64):
             raise ValueError(f"Its array {name!r} has the type {arrays[name].dtype}; float32 or float64 is needed.")
         if not np.isfinite(arrays[name]).all():
@@ -393,7 +255,9 @@ def _shapes(architecture: Architecture, size: int) -> dict[str, tuple[int, ...]]
     for name, numbers in (widths | counts).items():
         least = 0 if name in counts else 1
         if not all(least <= n <= max(size, 1000) for n in numbers):
-            raise ValueError(f"Its architecture says {name} = {_short(numbers)}, but its arrays hold {size} numbers.")
+            raise ValueError(
+                f"Its architecture says {name} = {shortened(numbers)}, but its arrays hold {size} numbers."
+            )
     return _parameter_shapes(architecture) | {
         "constants/mean": (species, features),
         "constants/deviation": (species, features),

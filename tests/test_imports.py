@@ -40,6 +40,7 @@ ORDER = """
     lists
     engine
     chunks
+    architecture_io atomic_file
     model_io dataset
     pretrained
     calculator ase_plugin

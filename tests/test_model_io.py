@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import errno
 import json
 import os
 import pickle
@@ -182,17 +181,6 @@ def test_a_newer_format_is_refused_with_its_version(file):
         model_io.load(file)
 
 
-def test_a_descriptor_that_no_file_can_name_is_refused(tmp_path):
-    class Mine(Reduced):
-        pass
-
-    potential = make(Mine(contractions=TERMS, cutoff=4.0, n_radial=3))
-    with pytest.raises(
-        ValueError, match=r"Mine is not in latte_ase\.descriptors\.DESCRIPTORS.*DESCRIPTORS\['name'\] = Mine"
-    ):
-        potential.save(tmp_path / "a.safetensors")
-
-
 def test_an_unknown_descriptor_is_refused(file):
     header = description(file)
     header["architecture"]["descriptor"]["kind"] = "espresso"
@@ -227,50 +215,6 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path):
     assert not trap.exists()
     pickle.loads(path.read_bytes())  # the control: the trap works
     assert trap.exists()
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EACCES, None])
-def test_a_failed_write_leaves_the_old_file_and_says_so(potential, file, monkeypatch, step, number):
-    before = file.read_bytes()
-
-    def fail(*_):
-        raise OSError("no disk") if number is None else OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, step, fail)
-    why = "no disk" if number is None else os.strerror(number)
-    message = (
-        rf"{file} \([\d.e-]+ MiB\) could not be written: {why}; the file that was there is unchanged\. Free space on that "
-        r"disk, or look at its quota and permissions, and run again\.$"
-    )
-    with pytest.raises(OSError, match=message) as caught:
-        replace(potential, reference_energies=np.zeros(2)).save(file)
-    assert caught.value.errno == number
-    assert type(caught.value) is (PermissionError if number == errno.EACCES else OSError)
-    assert file.read_bytes() == before
-    assert os.listdir(file.parent) == [file.name]
-
-
-def test_a_first_write_that_fails_leaves_nothing(potential, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"could not be written: (Not a directory|File exists); nothing is left of it\."):
-        potential.save(tmp_path / "file" / "model.safetensors")
-    assert os.listdir(tmp_path) == ["file"]
-
-
-def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(tmp_path):
-    path = tmp_path / "model[1].safetensors"
-    others = [path.name, f".{path.name}", f".{path.name}.bak", f".other.{'0' * 32}", "model.safetensors"]
-    for name in [*others, f".{path.name}.{'0' * 32}", f".{path.name}.{'f' * 32}"]:
-        (tmp_path / name).write_text("")
-    model_io.remove_leftovers(path)
-    assert sorted(os.listdir(tmp_path)) == sorted(others)
-    model_io.remove_leftovers(tmp_path / "nowhere" / "a")
-
-
-def test_others_may_read_a_model_file_as_any_other_file(file, tmp_path):
-    (tmp_path / "plain").write_text("")
-    assert file.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_flatten_and_unflatten_are_inverse():

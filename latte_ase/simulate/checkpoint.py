@@ -10,8 +10,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from latte_ase.atomic_file import write_atomically
 from latte_ase.graph import Arrangement, Shape
-from latte_ase.model_io import digest, flatten, unflatten, write_atomically
+from latte_ase.model_io import digest, flatten, unflatten
 from latte_ase.simulate.chunk import Progress
 from latte_ase.simulate.output import Written
 from latte_ase.simulate.run import Run, Standing
@@ -41,7 +42,7 @@ def identity(run: Run) -> dict[str, Any]:
 
 
 def save(path, run: Run, written: Written) -> None:
-    """Write where a run stands in one atomic step; raises as `model_io.write_atomically`."""
+    """Write where a run stands in one atomic step; raises as `write_atomically`."""
     standing = run.standing
     progress = standing.progress
     arrays = flatten(

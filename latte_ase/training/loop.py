@@ -16,11 +16,11 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase import dataset, derivatives
+from latte_ase.atomic_file import remove_leftovers, write_atomically
 from latte_ase.compilation import jit
 from latte_ase.dataset import Frame
 from latte_ase.descriptors import DESCRIPTORS
 from latte_ase.fork import refuse_fork
-from latte_ase.model_io import remove_leftovers, write_atomically
 from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
 from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint, reference_energies
