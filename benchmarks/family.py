@@ -34,7 +34,8 @@ from latte_ase.descriptors import DESCRIPTORS
 from latte_ase.engine import Engine
 from latte_ase.potential import Architecture, device_constants, init_params
 from latte_ase.training import load_config
-from latte_ase.training.loop import Batches, initial_potential, with_constants
+from latte_ase.training.batches import Batches
+from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import State, make_step

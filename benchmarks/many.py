@@ -21,7 +21,7 @@ from ase.io import read
 
 from latte_ase import LatteCalculator, predict
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 
 CONTRACTIONS = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
 

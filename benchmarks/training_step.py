@@ -21,8 +21,9 @@ from ase.io import read
 
 from latte_ase import dataset
 from latte_ase.potential import device_constants
+from latte_ase.training.batches import Batches
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import Batches, initial_potential, with_constants
+from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import State, make_step

@@ -20,7 +20,7 @@ from latte_ase import LatteCalculator, compiled
 from latte_ase.domain import DomainError, DomainWarning
 from latte_ase.engine import SKIN
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 
 pytestmark = pytest.mark.filterwarnings("ignore::latte_ase.domain.DomainWarning")
 E0 = {"H": -13.6, "O": -432.1}

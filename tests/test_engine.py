@@ -19,7 +19,7 @@ from ase.data import chemical_symbols
 from latte_ase import compiled, rounds
 from latte_ase.engine import Engine, find_device
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,8 @@ ORDER = """
     training.config training.progress training.checkpoint training.plausibility
     training.loss training.parametrisation training.reference_energies
     training.consistency training.optimiser
-    training.step
+    training.step training.batches
+    training.initial
     training.loop
     training
     finetuning.elements finetuning.replay finetuning.strategies finetuning.result

@@ -16,7 +16,7 @@ import latte_ase
 from latte_ase import LatteCalculator, Potential, list_models, load_model, model_io, pretrained
 from latte_ase.model_io import ModelFileError
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 
 ROOT = Path(latte_ase.__file__).parents[1]
 

@@ -12,7 +12,7 @@ from ase.data import atomic_numbers, covalent_radii
 
 from latte_ase.dataset import prepare
 from latte_ase.potential import Architecture, Potential, init_params
-from latte_ase.training.loop import with_constants
+from latte_ase.training.initial import with_constants
 
 
 def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:

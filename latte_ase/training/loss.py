@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from latte_ase.dataset import Batch
 from latte_ase.derivatives import derivatives
@@ -123,3 +124,23 @@ def criterion(sums: Errors, weights: tuple[float, float, float]):
         sums.stress_abs / jnp.maximum(sums.n_stress, 1),
     )
     return sum(w**0.5 * m for w, m in zip(weights, means, strict=True))
+
+
+def metrics(sums: Errors) -> dict[str, float]:
+    """MAE and RMSE in meV/atom and meV/Angstrom from error sums; nan without labels."""
+    s = Errors(*(float(x) for x in sums))
+    n_energy, n_forces = s.n_energy or np.nan, s.n_forces or np.nan
+    values = {
+        "energy_mae": 1e3 * s.energy_abs / n_energy,
+        "energy_rmse": 1e3 * (s.energy_sq / n_energy) ** 0.5,
+        "forces_mae": 1e3 * s.forces_abs / n_forces,
+        "forces_rmse": 1e3 * (s.forces_sq / n_forces) ** 0.5,
+    }
+    if s.n_stress:
+        values["stress_rmse"] = 1e3 * (s.stress_sq / s.n_stress) ** 0.5
+    return values
+
+
+def add(a: Errors | None, b: Errors) -> Errors:
+    """Sum of two batches' error sums."""
+    return b if a is None else Errors(*(x + y for x, y in zip(a, b, strict=True)))

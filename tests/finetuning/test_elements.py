@@ -11,7 +11,7 @@ from ase import Atoms
 from latte_ase.finetuning import with_elements
 from latte_ase.prediction import predict
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 
 OPTIONS = {
     "latte": {"contractions": "2,-:6,a,a"},

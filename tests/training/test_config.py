@@ -9,7 +9,7 @@ import pytest
 
 from latte_ase.training import load_config
 from latte_ase.training.config import PRESETS, Config, DataConfig, ModelConfig, TrainingConfig
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 
 TEXT = """
 [model]

@@ -15,7 +15,7 @@ from latte_ase import LatteCalculator, dataset
 from latte_ase.potential import device_constants
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.consistency import _directions, differences, inconsistency
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 from latte_ase.training.loss import predict
 
 SKIN = 0.2

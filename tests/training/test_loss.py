@@ -15,8 +15,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from latte_ase import LatteCalculator, dataset
 from latte_ase.potential import device_constants
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import add, initial_potential, metrics
-from latte_ase.training.loss import Errors, criterion, errors, loss, predict
+from latte_ase.training.initial import initial_potential
+from latte_ase.training.loss import Errors, add, criterion, errors, loss, metrics, predict
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from latte_ase.model_io import flatten
 from latte_ase.training.config import TrainingConfig, load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything, last_layer, low_rank, networks
 

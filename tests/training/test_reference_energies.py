@@ -13,7 +13,7 @@ from ase.io import write
 from latte_ase import dataset
 from latte_ase.prediction import predict
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 from latte_ase.training.reference_energies import initial, moved, refitted, with_those_of
 
 MODEL = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "elements": ["Al", "Cu"], "hidden": [8]}

@@ -14,7 +14,7 @@ from latte_ase.graph import Shape
 from latte_ase.model_io import flatten
 from latte_ase.potential import device_constants
 from latte_ase.training.config import TrainingConfig, load_config
-from latte_ase.training.loop import initial_potential
+from latte_ase.training.initial import initial_potential
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import State, make_step

@@ -1,0 +1,92 @@
+"""Where training starts: random parameters, and constants taken from the training frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import jax
+import numpy as np
+from ase import Atoms
+
+from latte_ase import dataset, derivatives
+from latte_ase.compilation import jit
+from latte_ase.dataset import Frame
+from latte_ase.descriptors import DESCRIPTORS
+from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
+from latte_ase.training.batches import DTYPE, Batches, cast
+from latte_ase.training.config import Config
+
+# compiled once per architecture and shape, whatever the number of trainings
+_features = jit(derivatives.features, static_argnums=0)
+
+
+def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
+    """A potential with random parameters and constants taken from the training frames."""
+    m = config.model
+    elements = m.elements or _elements(frames)
+    architecture = Architecture(
+        elements=elements,
+        descriptor=DESCRIPTORS[m.descriptor](cutoff=m.cutoff, **m.options),
+        hidden=m.hidden,
+        activation=m.activation,
+        repulsion=m.repulsion,
+        linear=m.linear,
+    )
+    params = jax.tree.map(np.asarray, init_params(architecture, jax.random.key(config.training.seed)))
+    species, size = len(elements), architecture.descriptor.n_features
+    constants = {
+        "mean": np.zeros((species, size)),
+        "deviation": np.ones((species, size)),
+        "scale": np.ones(()),
+        "repulsion_range": np.zeros((species, species)),
+    }
+    metadata = {"name": m.name, **config.card, "recipe": config.to_dict()}
+    return Potential(architecture, params, constants, np.zeros(species), metadata)
+
+
+def _elements(frames) -> tuple[str, ...]:
+    from ase.data import chemical_symbols
+
+    return tuple(chemical_symbols[z] for z in sorted({int(z) for a in frames for z in a.numbers}))
+
+
+def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 64) -> Potential:
+    """The potential with feature scales, energy scale and repulsion ranges of these frames."""
+    species = len(potential.elements)
+    chosen = [frames[k] for k in _sample(frames, species, sample)]
+    batches = Batches(potential, chosen, 4)
+    rows, kinds = [], []
+    constants = cast(device_constants(potential))
+    for batch in batches():
+        zero = np.zeros((*batch.graph.is_atom.shape, 3), DTYPE)
+        unit = np.broadcast_to(np.eye(3, dtype=DTYPE), (batches.size, 3, 3))
+        values = _features(potential.architecture, cast(potential.params), constants, batch.graph, zero, unit)
+        inside = np.asarray(batch.graph.is_atom, bool)
+        rows.append(np.asarray(values)[inside])
+        kinds.append(np.broadcast_to(batch.graph.species.reshape(len(inside), -1), inside.shape)[inside])
+    kinds = 0 * np.concatenate(kinds) if potential.architecture.shared else np.concatenate(kinds)
+    mean, deviation = feature_constants(np.concatenate(rows), kinds, species)
+    forces = [f.forces for f in frames if f.forces is not None]
+    scale = np.sqrt(np.mean(np.concatenate(forces) ** 2)) if forces else 1.0
+    constants = {
+        "mean": mean,
+        "deviation": deviation,
+        "scale": np.array(max(scale, 1e-3)),
+        "repulsion_range": dataset.closest_approaches(frames, species),
+    }
+    return replace(potential, constants=constants)
+
+
+def _sample(frames, n_species: int, size: int) -> list[int]:
+    """Indices of about `size` frames, evenly spaced, with several of every species that there is."""
+
+    def spaced(indices, count):
+        return [indices[k] for k in np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)]
+
+    chosen = set(spaced(range(len(frames)), size))
+    contains = dataset.compositions(frames, n_species) > 0
+    for s in range(n_species):
+        if contains[sorted(chosen), s].sum() < size // 8:
+            chosen.update(int(k) for k in spaced(np.flatnonzero(contains[:, s]), size // 8))
+    return sorted(chosen)
