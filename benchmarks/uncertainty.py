@@ -94,9 +94,7 @@ def main(options):
             start = time.perf_counter()
             if committee == "last layer":
                 potential = load_model(file_of(options.family, name, member))
-                potential = uncertainty.last_layer(
-                    potential, train, held_out=valid, energy_weight=10.0, members=options.members
-                )
+                potential = uncertainty.last_layer(potential, train, held_out=valid, members=options.members)
             else:
                 files = trained_alike(name, frames, epochs[name, "reduced"], options.out)
                 models = [load_model(file) for file in files]

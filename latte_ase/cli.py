@@ -248,7 +248,7 @@ def run(context: typer.Context):
 def _print_coverage(found: dict[str, float]):
     for name in ("energy", "forces"):
         print(
-            f"{name} of the held-out structures: {found[f'{name}_within_1']:.0%} within one sigma, "
+            f"{name} of the structures it was scaled by (68 % by construction): {found[f'{name}_within_1']:.0%} within one sigma, "
             f"{found[f'{name}_within_2']:.0%} within two, rank correlation {found[f'{name}_rank']:.2f}"
         )
 

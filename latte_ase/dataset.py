@@ -230,8 +230,10 @@ def fit_reference_energies(energies, compositions) -> np.ndarray:
 
     Returns:
         (species,) eV.  Where compositions cannot tell species apart (only H2O, say) the solution
-        of least norm: right in sum, meaningless one by one.
+        of least norm: right in sum, meaningless one by one; 0 without structures.
     """
+    if len(energies) == 0:
+        return np.zeros(np.shape(compositions)[1])
     return np.linalg.lstsq(np.asarray(compositions, float), np.asarray(energies, float), rcond=None)[0]
 
 
@@ -252,7 +254,7 @@ def given_reference_energies(energies: Mapping[str, float], elements: Sequence[s
 
 def compositions(frames: Sequence[Frame], n_species: int) -> np.ndarray:
     """(structures, species) numbers of atoms."""
-    return np.array([np.bincount(f.species, minlength=n_species) for f in frames])
+    return np.array([np.bincount(f.species, minlength=n_species) for f in frames], int).reshape(-1, n_species)
 
 
 def closest_approaches(frames: Sequence[Frame], n_species: int) -> np.ndarray:
@@ -291,7 +293,16 @@ def _approach(nearest) -> float:
 
 
 def split(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (training, held out) of a reproducible random split; at least one held out."""
-    order = np.random.default_rng(seed).permutation(n)
+    """Indices (training, held out) of a reproducible random split; at least one held out.
+
+    Raises:
+        ValueError: none would be left to train on.
+    """
     held = max(1, round(fraction * n))
+    if held >= n:
+        raise ValueError(
+            f"{held} of {n} frames would be held out (fraction {fraction:g}), and none left to train on. Give more frames, "
+            "a smaller fraction, or a set of held-out frames."
+        )
+    order = np.random.default_rng(seed).permutation(n)
     return np.sort(order[held:]), np.sort(order[:held])

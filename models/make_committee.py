@@ -41,8 +41,6 @@ def main(name: str, data: str) -> None:
         replace(load_model(name), committee=None),
         frames,
         held_out=held[::2],
-        energy_weight=config.training.energy_weight,
-        force_weight=config.training.force_weight,
         progress=partial(track, description=name),
     )
     found, error = assess(potential, held[1::2]), evaluate(potential, held[1::2]).metrics["forces_rmse"]

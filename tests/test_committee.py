@@ -130,10 +130,20 @@ def test_shifts_are_those_of_the_members():
         Committee({"a": np.zeros((3, 2))}, shifts=np.zeros((2, 1)))
 
 
-@pytest.mark.parametrize(("members", "factor"), [(1, 1.0), (0, 1.0), (3, float("nan")), (3, -1.0)])
-def test_what_a_committee_is_not(members, factor):
-    with pytest.raises(ValueError, match="committee"):
-        Committee({"a": np.zeros((members, 2))}, forces_factor=factor)
+@pytest.mark.parametrize(
+    ("sizes", "factors", "message"),
+    [
+        ((1,), {}, r"arrays for \[1\] members; it needs two or more, all as many"),
+        ((0,), {}, r"arrays for \[0\] members"),
+        ((2, 3), {}, r"arrays for \[2, 3\] members"),
+        ((3,), {"forces_factor": float("nan")}, r"factors of a committee are 1\.0 and nan; finite ones, not below 0"),
+        ((3,), {"forces_factor": -1.0}, r"factors of a committee are 1\.0 and -1\.0"),
+        ((3,), {"energy_factor": float("inf")}, r"factors of a committee are inf and 1\.0"),
+    ],
+)
+def test_what_a_committee_is_not(sizes, factors, message):
+    with pytest.raises(ValueError, match=message):
+        Committee({str(k): np.zeros((size, 2)) for k, size in enumerate(sizes)}, **factors)
 
 
 def test_training_further_drops_it(tiny_potential, atoms):

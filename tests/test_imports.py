@@ -46,11 +46,11 @@ ORDER = """
     calculator ase_plugin
     prediction
     evaluation
+    training.config training.progress training.checkpoint training.plausibility
     uncertainty.assessment
     uncertainty.last_layer uncertainty.ensemble uncertainty.observers uncertainty.selection
     uncertainty
     plots
-    training.config training.progress training.checkpoint training.plausibility
     training.loss training.parametrisation training.reference_energies
     training.consistency training.optimiser
     training.step training.batches

@@ -68,7 +68,7 @@ def finetune(
     Args:
         model: what `latte_ase.load_model` takes.
         frames: file or list of ase.Atoms with energies and forces.  Elements that the model does not know are added to it.
-        out: folder for the new model and metrics.csv; None writes nothing.
+        out: folder for the new model, metrics.csv and a checkpoint; None writes nothing.
         valid: held-out frames, as `frames`; None holds out `valid_fraction` of `frames`.
         valid_fraction: see `valid`; at least one frame.
         strategy: "full" trains all parameters, "network" the networks on the descriptor as it is, "last-layer"
@@ -78,7 +78,7 @@ def finetune(
             them as there are new frames, and `valid_fraction` of them is held out for the report.  Frames without
             labels get those that the base model predicts.
         energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
-        patience: epochs without a better validation loss before stopping.
+        patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
         report: called after every epoch with (row, epochs); default shows a progress bar.
         **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 1e-3, ema 0.99, energy_weight 100
             and epochs for 2500 steps.
@@ -133,7 +133,12 @@ def finetune(
         base_evaluations["fine-tuned"] = evaluate(
             reference_energies.with_those_of(base, result.potential), old.held, labels=labels
         )
-    facts = {"strategy": name, "frames": len(new.train), "held_out": {k: e.metrics for k, e in evaluations.items()}}
+    facts = {
+        "strategy": name,
+        "frames": len(new.train),
+        "training": settings.to_dict(),
+        "held_out": {stage: evaluation.metrics for stage, evaluation in evaluations.items()},
+    }
     potential = replace(result.potential, metadata=_metadata(base, folder, facts))
     path = potential.save(folder / FILE) if folder else None
     return FineTuned(potential, result.history, evaluations, base_evaluations, path)
@@ -141,7 +146,9 @@ def finetune(
 
 def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
     """The base model's, but for what is about its own training; and what fine-tuning did."""
-    kept = {k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames")}
+    kept = {
+        k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames", "level_of_theory", "data")
+    }
     name = base.metadata.get("name")
     mine = {"name": folder.name if folder else f"{name or 'model'}-finetuned", "base": name or "unnamed"}
     return {**kept, **mine, "finetuning": facts}
@@ -178,7 +185,7 @@ def _base_frames(base: Potential, replayed, valid_fraction: float, settings: Tra
     """Frames of the base model's data with labels, split; none where none are given."""
     if replayed is None:
         return _Frames([], [])
-    structures = replay.labelled(base, dataset.read_frames(replayed))
+    structures = replay.labelled(base, dataset.read_frames(replayed), settings.labels)
     dataset.require_labels(structures, settings.labels, "the replayed frames")
     if len(structures) < 2:
         raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -13,15 +14,20 @@ from latte_ase.potential import Potential
 from latte_ase.prediction import predict
 
 
-def labelled(potential: Potential, frames: Sequence[Atoms]) -> list[Atoms]:
-    """The frames; those without an energy as copies with energies and forces of the potential."""
-    bare = [atoms for atoms in frames if label(atoms, "energy") is None]
-    predictions = predict(potential, bare)
+def labelled(potential: Potential, frames: Sequence[Atoms], names: Iterable[str] = ("energy", "forces")) -> list[Atoms]:
+    """The frames; those that lack one of the labels as copies, with what the potential predicts in its place."""
+    names = tuple(names)
+
+    def own(atoms) -> dict[str, Any]:
+        return {name: value for name in names if (value := label(atoms, name)) is not None}
+
+    predictions = predict(potential, [atoms for atoms in frames if len(own(atoms)) < len(names)])
     complete = []
     for atoms in frames:
-        if label(atoms, "energy") is None:
+        if len(known := own(atoms)) < len(names):
             atoms, made = atoms.copy(), next(predictions)
-            atoms.calc = SinglePointCalculator(atoms, energy=made.energy, forces=np.asarray(made.forces))
+            predicted = {name: value for name in names if (value := getattr(made, name)) is not None}
+            atoms.calc = SinglePointCalculator(atoms, **predicted | known)
         complete.append(atoms)
     return complete
 

@@ -28,9 +28,9 @@ def identity(run: Run) -> dict[str, Any]:
     return {
         "ensemble": type(run.ensemble).__name__,
         "setting of the ensemble": dataclasses.asdict(run.ensemble),
-        "timestep": run.timestep,
+        "timestep": float(run.timestep),
         "dtype": run.engine.dtype.name,
-        "skin": run.engine.skin,
+        "skin": float(run.engine.skin),
         "number of atoms": len(run.numbers),
         "pbc": run.pbc.tolist(),
         # as checksums: a million atoms have long lists

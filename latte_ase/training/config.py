@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
+import os
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from latte_ase.descriptors import DESCRIPTORS
 
@@ -16,6 +21,46 @@ PRESETS = ("small", "medium", "large")
 """Settings to begin with, from quick to thorough; files of the folder `presets`."""
 OPTIMISERS = ("muon", "adamw")
 """See `optimiser.py`."""
+RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("epochs", "batch_size"), ("a whole number of 1 or more", lambda x: x >= 1 and x == int(x))),
+    "seed": ("a whole number of 0 or more", lambda x: x >= 0 and x == int(x)),
+    **dict.fromkeys(("rate", "clip", "huber"), ("a number larger than 0", lambda x: x > 0)),
+    **dict.fromkeys(("warmup", "ema"), ("a number from 0 to below 1", lambda x: 0 <= x < 1)),
+    **dict.fromkeys(
+        (
+            "weight_decay",
+            "mixing_decay",
+            *("energy_weight", "force_weight", "stress_weight", "taylor_weight", "spatial_weight"),
+            "displacement",
+        ),
+        ("a finite number of 0 or more", lambda x: 0 <= x < math.inf),
+    ),
+}
+"""What the numbers of [training] may be, in words and as a test."""
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON and TOML have it: paths and dates become texts, NumPy's numbers Python's.
+
+    Raises:
+        ValueError: it is something that a model file cannot hold.
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise ValueError(
+        f"The configuration holds {value!r:.80}, a {type(value).__name__}; texts, numbers, lists and tables are allowed, "
+        "for a model file keeps them."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +128,8 @@ class TrainingConfig:
         stress_weight: of the squared error of a stress component in eV/Angstrom^3.
         huber: errors above this count linearly, not squared (eV/atom, eV/Angstrom, eV/Angstrom^3): for data
             with structures far up on repulsive walls.
-        taylor_weight, spatial_weight: of weak supervision without labels, see `consistency`; in units of
-            `energy_weight`, of which the authors gave it 1.2 and 0.01.  0 leaves it out; with it a step costs two to
+        taylor_weight, spatial_weight: of weak supervision without labels, see `consistency`; on the scale of
+            `energy_weight`, of which the authors took 1.2 and 0.01 times.  0 leaves it out; with it a step costs two to
             three times as much.
         displacement: of the atoms there, Angstrom.
         seed: of initial parameters, order of batches, and the split.
@@ -111,6 +156,15 @@ class TrainingConfig:
     def __post_init__(self):
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"optimiser is {self.optimiser!r}; allowed are {', '.join(OPTIMISERS)}.")
+        for name, (allowed, is_allowed) in RANGES.items():
+            value = getattr(self, name)
+            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+            if not number or not is_allowed(value):
+                raise ValueError(f"{name} is {value!r}; {allowed} is needed.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data as in a file."""
+        return plain(dataclasses.asdict(self))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -150,8 +204,12 @@ class Config:
         return self.folder / Path(name).expanduser()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data as in a file, without the folder."""
-        tables = {k: v for k, v in dataclasses.asdict(self).items() if k != "folder"}
+        """Plain data as in a file, without the folder.
+
+        Raises:
+            ValueError: an entry is nothing that a model file can hold.
+        """
+        tables = {k: plain(v) for k, v in dataclasses.asdict(self).items() if k != "folder"}
         return tables | {"model": {k: v for k, v in tables["model"].items() if k != "options"} | self.model.options}
 
 
@@ -200,7 +258,8 @@ def load_config(source) -> Config:
             say itself is taken from that preset.
 
     Raises:
-        FileNotFoundError, ValueError: no file; not TOML; an unknown preset; an unknown or missing key, by name.
+        FileNotFoundError, ValueError: no file; not TOML; an unknown preset; an unknown or missing key, by name; a value that
+            cannot be.
     """
     if isinstance(source, Config):
         return source
@@ -214,11 +273,14 @@ def load_config(source) -> Config:
             source = tomllib.loads(path.read_text())
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path} is not valid TOML: {error}.") from error
-    source = _with_preset(dict(source))
+    source = _with_preset(plain(source))
     tables = {"data": DataConfig, "training": TrainingConfig}
     unknown = sorted(set(source) - set(tables) - {"model", "card"})
     if unknown:
         raise ValueError(f"Unknown table [{', '.join(unknown)}]; known are model, {', '.join(tables)}, card.")
+    for name, table in source.items():
+        if not isinstance(table, dict):
+            raise ValueError(f"{name} is {table!r}; a table is needed, [{name}] in the file.")
     model = _model_table(source.get("model", {}))
     made = {name: _table(cls, name, source.get(name, {}), _fields(cls)) for name, cls in tables.items()}
     return Config(model=model, **made, card=dict(source.get("card", {})), folder=folder)

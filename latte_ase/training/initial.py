@@ -41,7 +41,8 @@ def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
         "scale": np.ones(()),
         "repulsion_range": np.zeros((species, species)),
     }
-    metadata = {"name": m.name, **config.card, "recipe": config.to_dict()}
+    recipe = config.to_dict()
+    metadata = {"name": m.name, **recipe["card"], "recipe": recipe}
     return Potential(architecture, params, constants, np.zeros(species), metadata)
 
 

@@ -28,6 +28,7 @@ from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.loss import Errors, add, criterion, errors, metrics, predict
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import Parametrisation, everything
+from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.step import State, make_step
 
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
@@ -229,7 +230,8 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
         `Result`; the model file is `out`/model.safetensors.
 
     Raises:
-        FileNotFoundError, ValueError: bad configuration or data; nothing has been trained yet.
+        FileNotFoundError, ValueError: bad configuration, labels that are missing or in units that do not fit each other;
+            nothing has been trained yet.
         OSError, RuntimeError: as `fit`.
     """
     refuse_fork()
@@ -241,6 +243,8 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     labels = config.training.labels
     dataset.require_labels(frames, labels)
     dataset.require_labels(held, labels, "the validation set")
+    if {"energy", "forces"} <= set(labels):
+        refuse_implausible_labels(frames)
     potential = initial_potential(config, frames)
     train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
     energies = reference_energies.initial(config, potential, train_frames)
@@ -253,7 +257,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
         result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
     if not (config.data.reference_energies or config.data.isolated_atoms):
-        trained = reference_energies.refitted(trained, [a for a in frames if dataset.label(a, "energy") is not None])
+        trained = reference_energies.refitted(trained, frames)
         checked = evaluate_sums(
             trained, Batches(trained, valid_frames, config.training.batch_size), cast(trained.params)
         )

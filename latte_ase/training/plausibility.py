@@ -57,8 +57,10 @@ def refuse_implausible_labels(frames: Sequence[Atoms], origin: str = "the traini
             f"All forces of {origin} are 0, though the atoms move. Look at how the file was written: does it hold forces?"
         )
     changes, works = _compared(frames, energies, forces)
-    if len(changes) < FEWEST or abs(np.corrcoef(changes, works)[0, 1]) < AGREEMENT:
+    if len(changes) < FEWEST or np.ptp(changes) == 0 or np.ptp(works) == 0:
         return  # too few frames are alike to say anything
+    if abs(np.corrcoef(changes, works)[0, 1]) < AGREEMENT:
+        return
     slope = float(changes @ works / (works @ works))
     if 1 / TOLERATED < slope < TOLERATED:
         return

@@ -23,11 +23,12 @@ def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np
     Raises:
         ValueError: an element has no given energy, or no isolated atom.
     """
-    given = dict(config.data.reference_energies)
+    given = {}
     if config.data.isolated_atoms:
-        for atoms in dataset.read_frames(config.path(config.data.isolated_atoms)):
-            if len(atoms) == 1:
-                given[atoms.get_chemical_symbols()[0]] = atoms.get_potential_energy()
+        lone = [a for a in dataset.read_frames(config.path(config.data.isolated_atoms)) if len(a) == 1]
+        dataset.require_labels(lone, ("energy",), f"the isolated atoms ({config.data.isolated_atoms})")
+        given = {atoms.get_chemical_symbols()[0]: dataset.label(atoms, "energy") for atoms in lone}
+    given |= config.data.reference_energies
     if given:
         return dataset.given_reference_energies(given, potential.elements)
     labelled = [f for f in frames if f.energy is not None]
@@ -45,8 +46,9 @@ def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
 
     Args:
         potential: a trained model.
-        frames: structures with energies; without any, the potential comes back as it is.
+        frames: structures; without energies among them, the potential comes back as it is.
     """
+    frames = [atoms for atoms in frames if dataset.label(atoms, "energy") is not None]
     if not frames:
         return potential
     residual = [
@@ -74,6 +76,8 @@ def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Ato
         copy, change = atoms.copy(), shift[end.species(atoms.numbers)].sum()
         labels = {name: dataset.label(atoms, name) for name in ("energy", "forces", "stress")}
         labels = {name: value for name, value in labels.items() if value is not None}
-        copy.calc = SinglePointCalculator(copy, **labels | {"energy": labels["energy"] + change})
+        if "energy" in labels:
+            labels["energy"] += change
+        copy.calc = SinglePointCalculator(copy, **labels)
         copies.append(copy)
     return copies

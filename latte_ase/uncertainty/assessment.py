@@ -76,7 +76,7 @@ def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Asse
     """
     calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)
     structures = dataset.read_frames(frames)
-    dataset.require_labels(structures, ("energy", "forces"), "the frames")
+    dataset.require_labels(structures, ("energy", "forces"), "the frames to judge by")
     energy, forces = [], []
     for atoms in progress(structures) if progress else structures:
         expected, found = calc.get_uncertainty(atoms), calc.engine.evaluate(atoms)

@@ -6,6 +6,7 @@ probability, w is normally distributed around its trained value, with the covari
     C = ( H + ridge * mean(diag H) )^-1
     H = SUM_frames  a g_E g_E^T / atoms^2 + b / (3 atoms) SUM_components g_F g_F^T,     g = d/dw
 
+where a and b are the weights of energies and forces in the loss that the model was trained with, by its file.  That is
 up to a factor, which the calibration finds (last-layer prediction rigidity, Bigi et al., arXiv:2403.02251).  The
 sum over force components is that of a few random directions, whose mean it is.  Members are drawn from C.
 """
@@ -28,6 +29,7 @@ from latte_ase.compilation import jit
 from latte_ase.derivatives import derivatives
 from latte_ase.potential import Architecture, Potential, device_constants
 from latte_ase.pretrained import load_model
+from latte_ase.training.config import TrainingConfig
 from latte_ase.uncertainty.assessment import calibrated
 
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -45,8 +47,6 @@ def last_layer(
     *,
     held_out: Any,
     members: int = 16,
-    energy_weight: float = 100.0,
-    force_weight: float = 1.0,
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Potential:
@@ -57,7 +57,6 @@ def last_layer(
         frames: the frames it was trained on: file or list of ase.Atoms with energies and forces.
         held_out: labelled frames that were not trained on, for the calibration; fifty or more.
         members: how many; uncertainties cost as many force calls, and scatter by 1 / sqrt(2 members).
-        energy_weight, force_weight: of the training.
         seed: of the random numbers.
         progress: wraps the iteration over frames, for example `rich.progress.track`.
 
@@ -70,7 +69,7 @@ def last_layer(
     structures, held = dataset.read_frames(frames), dataset.read_frames(held_out)
     for which, name in ((structures, "the training set"), (held, "the held-out frames")):
         dataset.require_labels(which, ("energy", "forces"), name)
-    information = _information(potential, structures, (energy_weight, force_weight), seed, progress)
+    information = _information(potential, structures, _loss_weights(potential), seed, progress)
     best = None
     for ridge in RIDGES:
         drawn = _draw(potential, information, ridge, members, seed)
@@ -79,6 +78,14 @@ def last_layer(
             best = found.likelihood, candidate
     assert best is not None
     return best[1]
+
+
+def _loss_weights(potential: Potential) -> tuple[float, float]:
+    """Those of energies and forces in the model's training, by its file; where it does not say, the usual ones."""
+    metadata = potential.metadata
+    told = (metadata.get("finetuning") or metadata.get("recipe") or {}).get("training", {})
+    usual = TrainingConfig()
+    return told.get("energy_weight", usual.energy_weight), told.get("force_weight", usual.force_weight)
 
 
 def _last(architecture: Architecture, params) -> dict[str, Any]:

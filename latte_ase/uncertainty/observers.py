@@ -66,14 +66,19 @@ def log_above(atoms: Atoms, threshold: float, file: str | Path) -> Callable[[], 
 
 def _calculator(atoms, threshold) -> LatteCalculator:
     calc = atoms.calc
-    if not isinstance(calc, LatteCalculator):
+    if not isinstance(calc, LatteCalculator) or calc.engine.potential.committee is None:
         raise ValueError(
-            f"The calculator of these atoms is {type(calc).__name__}; a LatteCalculator is needed, of a model with a "
+            f"The calculator of these atoms is {_whose(calc)}; a LatteCalculator is needed, of a model with a "
             "committee (latte_ase.uncertainty.last_layer)."
         )
     if not threshold > 0:
         raise ValueError(f"threshold is {threshold}; a positive number in eV/Angstrom is needed.")
     return calc
+
+
+def _whose(calc) -> str:
+    kind = type(calc).__name__
+    return f"a {kind} of a model without a committee" if isinstance(calc, LatteCalculator) else kind
 
 
 def _describe(found: Uncertainty, threshold: float) -> str:

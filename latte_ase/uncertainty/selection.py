@@ -4,8 +4,8 @@ Frame after frame, the one is taken that has the largest
 
     worst uncertainty of a force * distance to the nearest frame already taken,
 
-distances being those of the mean descriptors per element, each feature in units of its spread over all frames.  A copy of
-a frame that was taken has distance 0.
+distances being those of the mean descriptors per element and of its share of the atoms, each in units of its spread over
+all frames.  A copy of a frame that was taken has distance 0.
 """
 
 from __future__ import annotations

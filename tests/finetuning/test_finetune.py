@@ -1,5 +1,6 @@
 """Fine-tuning adapts to a new level of theory, keeps what it must, and refuses bad input."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -11,11 +12,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 import latte_ase
 from latte_ase import finetune, model_io
-from latte_ase.dataset import prepare
+from latte_ase.dataset import prepare, split
 from latte_ase.finetuning.finetune import with_repulsion_outside
 from latte_ase.training.parametrisation import low_rank
+from latte_ase.training.reference_energies import with_those_of
 
 RECIPE = {
+    "card": {"level_of_theory": "EMT", "data": "made here"},
     "model": {"name": "tiny", "contractions": "4,-:2,a,a", "cutoff": 4.0, "hidden": [8]},
     "data": {"train": ""},
     "training": {"epochs": 40, "batch_size": 2, "rate": 1e-2},
@@ -72,9 +75,13 @@ def test_result_is_a_ready_calculator_and_a_file(tuned):
     assert np.abs(forces).max() > 0.01
     loaded = model_io.load(tuned.path)
     assert loaded.metadata["base"] == "tiny"
-    assert loaded.metadata["finetuning"]["strategy"] == "full"
+    facts = loaded.metadata["finetuning"]
+    assert (loaded.metadata["name"], facts["strategy"], facts["frames"]) == ("mine", "full", 10)
+    assert facts["held_out"]["fine-tuned"] == tuned.errors["fine-tuned"]
+    assert (facts["training"]["energy_weight"], facts["training"]["epochs"]) == (100.0, 60)
+    assert not {"recipe", "metrics", "frames", "level_of_theory", "data"} & set(loaded.metadata)
     atoms.calc = latte_ase.LatteCalculator(loaded)
-    np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-6)
+    np.testing.assert_array_equal(atoms.get_forces(), forces)
     assert (tuned.path.parent / "metrics.csv").is_file()
 
 
@@ -137,12 +144,15 @@ def test_low_rank_adapts_and_a_function_chooses_the_rank(base):
 
 def test_replay_remembers(base):
     """Of the level of theory with twice the forces, and of the base model's own."""
-    new, held, old = frames(10, seed=1, factor=2.0), frames(4, seed=9, factor=2.0), frames(20, seed=0)
+    new, held, old = frames(10, seed=1, factor=2.0), frames(4, seed=9, factor=2.0), frames(20, seed=5)
     how = {"valid": held, "epochs": 40, "rate": 5e-3, "valid_fraction": 0.5, "report": lambda row, epochs: None}
     replayed = finetune(base, new, replayed=old, **how)
-    forgotten = latte_ase.evaluate(finetune(base, new, **how).potential, old[:10]).metrics["forces_rmse"]
+    held_old = [old[k] for k in split(20, 0.5, 0)[1]]
+    forgotten = latte_ase.evaluate(finetune(base, new, **how).potential, held_old).metrics["forces_rmse"]
+    again = latte_ase.evaluate(with_those_of(base, replayed.potential), held_old).metrics["forces_rmse"]
     assert list(replayed.base_errors) == ["base model", "fine-tuned"]
-    assert replayed.base_errors["fine-tuned"]["forces_rmse"] < 0.9 * forgotten
+    assert replayed.base_errors["fine-tuned"]["forces_rmse"] == pytest.approx(again, rel=1e-6)
+    assert again < 0.9 * forgotten
     assert "base data" in replayed.table and "base data" not in finetune(base, new, **how | {"epochs": 1}).table
 
 
@@ -243,3 +253,34 @@ def test_one_frame_is_refused(base):
 def test_one_replayed_frame_is_refused(base):
     with pytest.raises(ValueError, match="1 frame is to be replayed; two are needed"):
         finetune(base, frames(4, seed=2), replayed=frames(1, seed=3))
+
+
+def test_forces_alone_are_enough(base):
+    new = frames(6, seed=1, factor=1.5)
+    for atoms in new:
+        atoms.calc = SinglePointCalculator(atoms, forces=atoms.get_forces())
+    how = {"epochs": 20, "rate": 5e-3, "report": lambda row, epochs: None}
+    result = finetune(base, new, energy_weight=0.0, replayed=frames(6, seed=5), **how)
+    assert result.errors["fine-tuned"]["forces_rmse"] < result.errors["base model"]["forces_rmse"]
+    np.testing.assert_array_equal(result.potential.reference_energies, base.reference_energies)
+
+
+def test_it_stops_after_so_many_epochs_without_an_improvement(base):
+    how = {"rate": 1e-30, "epochs": 50, "patience": 3, "report": lambda row, epochs: None}
+    assert len(finetune(base, frames(4, seed=2, factor=1.3), **how).history) == 4
+
+
+def test_by_default_it_takes_about_as_many_steps_whatever_the_number_of_frames(base, monkeypatch):
+    monkeypatch.setattr(sys.modules[finetune.__module__], "STEPS", 60)
+    how = {"rate": 1e-30, "report": lambda row, epochs: None}
+    for count, epochs in ((10, 12), (5, 30)):  # nine and four to train on: five and two batches of two
+        assert len(finetune(base, frames(count, seed=2), **how).history) == epochs
+    replayed = finetune(base, frames(10, seed=2), replayed=frames(20, seed=5), **how)
+    assert len(replayed.history) == 10  # 18 frames in an epoch, and ten epochs at least
+
+
+def test_too_large_a_share_held_out_is_refused(base):
+    with pytest.raises(
+        ValueError, match=r"2 of 2 frames would be held out \(fraction 0\.8\), and none left to train on"
+    ):
+        finetune(base, frames(2, seed=2), valid_fraction=0.8)

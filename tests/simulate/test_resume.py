@@ -12,7 +12,7 @@ from ase.io import read
 from safetensors.numpy import save_file
 
 from latte_ase import LatteCalculator
-from latte_ase.simulate import NVE, md
+from latte_ase.simulate import NVE, Langevin, md
 from latte_ase.simulate.ensembles import ENSEMBLES
 
 FS = units.fs
@@ -131,3 +131,33 @@ def test_a_damaged_checkpoint_is_refused(short, damage):
 def test_resume_needs_a_checkpoint(silicon, calculator):
     with pytest.raises(ValueError, match=r"resume=True, but no checkpoint was given.*Pass checkpoint=PATH"):
         run(silicon, calculator(), 5, resume=True, ensemble=NVE())
+
+
+def test_numbers_of_numpy_are_written_too(silicon, calculator, tmp_path):
+    calc, path = calculator(), tmp_path / "md.ckpt"
+    ensemble = Langevin(np.int64(300), np.float32(0.1))
+    assert type(ensemble.temperature_K) is int and type(ensemble.friction) is float
+    run(silicon, calc, 1, ensemble=ensemble, checkpoint=path)
+    assert run(silicon, calc, 2, ensemble=ensemble, checkpoint=path, resume=True).steps == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"friction": 0.2}, "by a run with another setting of the ensemble"),
+        ({"dtype": "float32"}, "by a run with another dtype ('float64'; now 'float32')"),
+        ({"skin": 0.4}, "by a run with another skin"),
+        ({"symbol": "Ge"}, "by a run with another list of elements"),
+    ],
+)
+def test_the_checkpoint_of_another_setting_is_refused(silicon, calculator, tmp_path, how, message):
+    path = tmp_path / "md.ckpt"
+    run(silicon, calculator(), 1, ensemble=Langevin(300, 0.1), checkpoint=path)
+    if "symbol" in how:
+        masses = silicon.get_masses()
+        silicon.symbols[0] = how["symbol"]
+        silicon.set_masses(masses)
+    calc = calculator(**{name: how[name] for name in ("dtype", "skin") if name in how})
+    with pytest.raises(ValueError) as error:
+        run(silicon, calc, 2, ensemble=Langevin(300, how.get("friction", 0.1)), checkpoint=path, resume=True)
+    assert message in str(error.value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from latte_ase import load_model
 from latte_ase.training import load_config
 from latte_ase.training.config import PRESETS, Config, DataConfig, ModelConfig, TrainingConfig
 from latte_ase.training.initial import initial_potential
@@ -144,3 +147,49 @@ def test_presets_make_potentials(name):
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="preset is 'huge'; allowed are small, medium, large"):
         load_config({"preset": "huge"})
+
+
+def test_what_python_has_and_toml_has_not_is_written_as_plain_data(write, tmp_path):
+    config = {
+        "model": {"name": "a", "contractions": "2,-", "elements": ["H"], "cutoff": np.float32(4)},
+        "data": {"train": tmp_path / "frames.xyz", "valid_fraction": np.float64(0.2)},
+        "training": {"seed": np.int64(1), "epochs": np.int32(7)},
+        "card": {"date": datetime.date(2024, 2, 1), "checked": True, "nothing": None, "list": [np.float64(0.5)]},
+    }
+    potential = initial_potential(load_config(config), [])
+    recipe = load_model(potential.save(tmp_path / "a.safetensors")).metadata["recipe"]
+    assert recipe["data"] | {"train": str(tmp_path / "frames.xyz"), "valid_fraction": 0.2} == recipe["data"]
+    assert (recipe["training"]["seed"], recipe["training"]["epochs"], recipe["model"]["cutoff"]) == (1, 7, 4.0)
+    assert recipe["card"] == {"date": "2024-02-01", "checked": True, "nothing": None, "list": [0.5]}
+    toml = load_config(write(TEXT.replace('"PBE"', '"PBE"\ndate = 2024-02-01')))
+    assert initial_potential(toml, []).metadata["date"] == "2024-02-01"
+
+
+def test_what_no_file_can_hold_is_refused_before_training():
+    config = {"model": {"name": "a", "contractions": "2,-", "elements": ["H"]}, "data": {"train": ""}}
+    with pytest.raises(ValueError, match=r"holds \{1, 2\}, a set; texts, numbers, lists and tables are allowed"):
+        load_config(config | {"card": {"note": {1, 2}}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0; a whole number of 1 or more is needed"),
+        ({"epochs": "7"}, "epochs is '7'; a whole number of 1 or more"),
+        ({"batch_size": 2.5}, r"batch_size is 2\.5; a whole number of 1 or more"),
+        ({"seed": -1}, "seed is -1; a whole number of 0 or more"),
+        ({"rate": 0.0}, r"rate is 0\.0; a number larger than 0"),
+        ({"huber": float("nan")}, "huber is nan; a number larger than 0"),
+        ({"ema": 1.0}, r"ema is 1\.0; a number from 0 to below 1"),
+        ({"energy_weight": -1.0}, r"energy_weight is -1\.0; a finite number of 0 or more"),
+        ({"mixing_decay": True}, "mixing_decay is True; a finite number of 0 or more"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**settings)
+
+
+def test_a_number_where_a_table_belongs_is_named(write):
+    with pytest.raises(ValueError, match=r"training is 3; a table is needed, \[training\] in the file"):
+        load_config({"model": {"name": "a"}, "data": {"train": ""}, "training": 3})

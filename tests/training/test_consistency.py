@@ -119,3 +119,14 @@ def test_pairs_reach_as_far_as_two_atoms_may_come_closer():
     config = TrainingConfig(taylor_weight=1.0, displacement=0.03)
     assert config.consistency and config.skin == pytest.approx(0.06)
     assert replace(config, taylor_weight=0.0).skin == 0
+
+
+def test_directions_are_uniform_on_the_sphere(batch):
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(0), 400)
+        found = np.asarray(jax.jit(jax.vmap(lambda key: _directions(key, batch)))(keys)).reshape(-1, 3)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-12)
+    count = len(found)
+    assert np.abs(found.mean(axis=0)).max() < 4 / np.sqrt(3 * count)
+    # x^2 has the variance 4/45, x y has 1/15
+    np.testing.assert_allclose(found.T @ found / count, np.eye(3) / 3, atol=4 * np.sqrt(4 / 45 / count))

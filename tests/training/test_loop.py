@@ -59,6 +59,10 @@ def data(tmp_path_factory):
     return path
 
 
+def silent(row, epochs):
+    """No progress bar."""
+
+
 def recipe(data, **training):
     """A configuration: four frames for training, two held out."""
     return {
@@ -237,3 +241,32 @@ def test_fitted_reference_energies_leave_no_common_error_and_given_ones_stay(dat
     assert common > 0.01 if given else common < 1e-6
     mean = 1e3 * np.abs(errors / 4).mean()
     assert result.potential.metadata["metrics"]["valid_energy_mae"] == pytest.approx(mean, rel=1e-3)
+
+
+def test_forces_alone_are_enough(tmp_path):
+    write(tmp_path / "forces.xyz", alloys(("forces",)))
+    result = train(recipe(tmp_path / "forces.xyz", energy_weight=0.0, epochs=1), out=tmp_path / "out", report=silent)
+    np.testing.assert_array_equal(result.potential.reference_energies, [0, 0])
+    assert np.isnan(result.history[0]["valid_energy_mae"]) and result.history[0]["valid_forces_mae"] > 0
+
+
+def test_energies_in_other_units_are_refused(tmp_path):
+    frames = []
+    for k in range(8):
+        atoms = alloys()[0].copy()
+        atoms.rattle(0.02, seed=k)
+        atoms.calc = EMT()
+        labels = {"energy": atoms.get_potential_energy() / 27.211386, "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        frames.append(atoms)
+    write(tmp_path / "hartree.xyz", frames)
+    with pytest.raises(ValueError, match="It looks as if energies are in Hartree"):
+        train(recipe(tmp_path / "hartree.xyz"), out=tmp_path / "out", report=silent)
+
+
+def test_one_frame_cannot_be_split(tmp_path):
+    write(tmp_path / "one.xyz", alloys()[:1])
+    with pytest.raises(
+        ValueError, match=r"1 of 1 frames would be held out \(fraction 0\.333333\), and none left to train on"
+    ):
+        train(recipe(tmp_path / "one.xyz"), out=tmp_path / "out", report=silent)

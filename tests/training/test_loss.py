@@ -133,3 +133,8 @@ def test_metrics_are_means_in_milli_units():
     )
     assert np.isnan(metrics(sums_of())["forces_mae"])
     assert metrics(sums_of(stress_sq=9.0, n_stress=1.0))["stress_rmse"] == pytest.approx(3000)
+
+
+def test_the_criterion_weighs_absolute_errors_by_the_roots_of_the_weights():
+    sums = sums_of(energy_abs=6.0, n_energy=3.0, forces_abs=10.0, n_forces=5.0, stress_abs=8.0, n_stress=2.0)
+    assert criterion(sums, (9.0, 4.0, 25.0)) == pytest.approx(3 * 2 + 2 * 2 + 5 * 4)

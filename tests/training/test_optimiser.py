@@ -75,3 +75,32 @@ def test_decay_is_a_share_of_the_weights(params):
 def test_an_unknown_optimiser_is_refused():
     with pytest.raises(ValueError, match="optimiser is 'sgd'; allowed are muon, adamw"):
         TrainingConfig(optimiser="sgd")
+
+
+def test_the_rate_rises_and_falls_as_a_cosine():
+    """Adam's step has the size of the rate while the gradient stays the same."""
+    steps, warm = 200, 4
+    config = TrainingConfig(optimiser="adamw", weight_decay=0.0, rate=1.0, clip=1e9, warmup=warm / steps)
+    transformation, gradient = optimiser(config, steps), {"a": np.ones(3, np.float32)}
+
+    def one(state, _):
+        update, state = transformation.update(gradient, state, gradient)
+        return state, -update["a"][0]
+
+    _, rates = jax.jit(lambda state: jax.lax.scan(one, state, None, length=steps + 1))(transformation.init(gradient))
+    k = np.arange(steps + 1)
+    falling = 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * np.maximum(k - warm, 0) / (steps - warm)))
+    np.testing.assert_allclose(rates, np.where(k < warm, FIRST + (1 - FIRST) * k / warm, falling), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("clip", "seen"), [(1.0, False), (1e9, True)])
+def test_a_gradient_beyond_the_clip_counts_as_one_of_its_length(clip, seen):
+    transformation = optimiser(TrainingConfig(optimiser="adamw", weight_decay=0.0, rate=1.0, clip=clip), N_STEPS)
+    gradient = {"a": np.full(3, 2.0, np.float32)}
+
+    @jax.jit
+    def second(factor):
+        _, state = transformation.update(gradient, transformation.init(gradient), gradient)
+        return transformation.update(jax.tree.map(lambda g: factor * g, gradient), state, gradient)[0]["a"]
+
+    assert np.allclose(second(1.0), second(1e4), rtol=1e-5, atol=0) is not seen

@@ -44,6 +44,7 @@ def test_eV_and_angstrom_pass_whatever_the_zero_of_energy(interval):
         (1 / units.Hartree, 1.0, "energies are in Hartree"),
         (1.0, units.Bohr / units.Hartree, "forces are in Hartree/Bohr"),
         (units.mol / units.kcal, 1.0, "energies are in kcal/mol"),
+        (units.mol / units.kJ, 1.0, "energies are in kJ/mol"),
         (1.0, units.mol / units.kcal, "forces are in kcal/mol/Angstrom"),
         (1 / 8, 1.0, "energies are per atom"),
         (1.0, -1.0, "the opposite sign"),
@@ -78,4 +79,19 @@ def test_a_scan_of_volumes_has_no_forces():
 def test_frames_that_are_not_alike_are_let_through():
     frames = trajectory(1.0, 20.0)[::5]
     frames[1].cell *= 1.1
+    refuse_implausible_labels(frames)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_crystal_that_was_shifted_as_a_whole_says_nothing():
+    frames = []
+    for k in range(5):
+        atoms = bulk("Cu", cubic=True)
+        atoms.positions += 0.1 * min(k, 3)
+        if k == 4:
+            atoms.rattle(0.5, seed=0)
+        atoms.calc = EMT()
+        labels = {"energy": -1.5 if k < 4 else atoms.get_potential_energy(), "forces": atoms.get_forces() * (k == 4)}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        frames.append(atoms)
     refuse_implausible_labels(frames)

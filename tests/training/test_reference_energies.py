@@ -60,6 +60,22 @@ def test_isolated_atoms_and_given_ones(potential, frames, tmp_path):
         initial(load_config(config), potential, frames)
     config["data"]["reference_energies"] = {"Al": -0.25}
     np.testing.assert_array_equal(initial(load_config(config), potential, frames), [-0.25, -1.5])
+    config["data"]["reference_energies"] = {"Al": -0.25, "Cu": -2.0}  # what is given comes first
+    np.testing.assert_array_equal(initial(load_config(config), potential, frames), [-0.25, -2.0])
+    write(tmp_path / "atoms.xyz", Atoms("Cu"))
+    with pytest.raises(ValueError, match=r"0 of 1 frames of the isolated atoms \(.*atoms\.xyz\) have energy"):
+        initial(load_config(config), potential, frames)
+
+
+def test_without_energies_there_is_nothing_to_fit(potential, frames):
+    config = load_config({"model": MODEL, "data": {"train": ""}})
+    np.testing.assert_array_equal(initial(config, potential, [replace(f, energy=None) for f in frames]), [0, 0])
+    bare = [a.copy() for a in labelled(potential, [0, 0])]
+    assert refitted(potential, bare) is potential
+    for atoms in bare:
+        atoms.calc = SinglePointCalculator(atoms, forces=np.ones((len(atoms), 3)))
+    end = replace(potential, reference_energies=potential.reference_energies + 1)
+    assert [set(a.calc.results) for a in moved(bare, potential, end)] == [{"forces"}] * len(bare)
 
 
 def test_refit_finds_the_shift(potential):

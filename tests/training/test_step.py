@@ -67,11 +67,12 @@ def steps(potential):
         for shape, size in ((tight, 2), (roomy, 4)):
             batch = dataset.make_batch(prepared, potential.reference_energies, (shape,), size, np.float64)
             ends.append(jax.device_get(step(start, constants, batch)))
-    return start, *ends
+        late = step(start._replace(step=np.int32(100)), constants, batch)[0]
+    return start, *ends, jax.device_get(late)
 
 
 def test_padding_does_not_show(steps):
-    _, (one, sums), (other, other_sums) = steps
+    _, (one, sums), (other, other_sums), _ = steps
     np.testing.assert_allclose(sums, other_sums, rtol=1e-10)
     assert sums.n_forces == 2 * 4 * 3
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
@@ -79,7 +80,7 @@ def test_padding_does_not_show(steps):
 
 
 def test_a_large_step_stays_in_the_domain(potential, steps):
-    start, (end, _), _ = steps
+    start, (end, _), *_ = steps
     descriptor = potential.architecture.descriptor
     widths, centres = end.params["descriptor"]["widths"], end.params["descriptor"]["centres"]
     assert np.abs(widths - start.params["descriptor"]["widths"]).max() > 0.1
@@ -88,11 +89,14 @@ def test_a_large_step_stays_in_the_domain(potential, steps):
     assert np.isin(widths, [descriptor.min_width, descriptor.max_width]).any()  # some were stopped there
 
 
-def test_the_average_follows_early_on(steps):
-    start, (end, _), _ = steps
-    assert end.step == 1
-    for old, new, average in zip(*(jax.tree.leaves(t) for t in (start.average, end.params, end.average)), strict=True):
-        np.testing.assert_allclose(average, 0.1 * old + 0.9 * new, rtol=0, atol=1e-6)
+def test_the_average_follows_early_on_and_keeps_its_share_later(steps):
+    start, (early, _), _, late = steps
+    assert (early.step, late.step) == (1, 101)
+    for end, kept in ((early, 0.1), (late, CONFIG.ema)):  # 101 / 110 would be more than ema
+        trees = (jax.tree.leaves(t) for t in (start.average, end.params, end.average))
+        for old, new, average in zip(*trees, strict=True):
+            # the share is a number of single precision
+            np.testing.assert_allclose(average, kept * old + (1 - kept) * new, rtol=0, atol=1e-7)
 
 
 def changed_by(transformation, gradient, params):

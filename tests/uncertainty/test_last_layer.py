@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import jax
@@ -13,37 +14,87 @@ from latte_ase import LatteCalculator, dataset, load_model
 from latte_ase.committee import replaced
 from latte_ase.potential import device_constants
 from latte_ase.uncertainty import assess, last_layer
-from latte_ase.uncertainty.last_layer import _draw, _last, _rows
+from latte_ase.uncertainty.assessment import calibrated
+from latte_ase.uncertainty.last_layer import _draw, _information, _last, _loss_weights, _rows
 
 
 @pytest.mark.parametrize("kind", ["latte", "cace"])
 def test_rows_are_differences_since_energies_are_linear(kind, tiny_potential, water_like):
     potential = tiny_potential(kind, repulsion=False)
-    architecture, species = potential.architecture, potential.species(water_like.numbers)
-    frame = dataset.prepare(potential, [water_like])[0]
-    arrangement = architecture.descriptor.arrangement(len(np.unique(species)))
-    batch = dataset.make_batch(
-        [frame], potential.reference_energies, dataset.batch_shapes([frame], 1, arrangement=arrangement), 1, np.float32
-    )
-    params, constants = (
-        jax.tree.map(lambda a: np.asarray(a, np.float32), t) for t in (potential.params, device_constants(potential))
-    )
+    frame, batch, arrays = _batched(potential, water_like)
     probes = np.zeros((1, *batch.graph.is_atom.shape, 3), np.float32)
     probes[0, 0, 1, 2] = 1.0  # the force on one atom along z
-    of_energy, of_forces = _rows(architecture, params, constants, batch.graph, probes)
+    of_energy, of_forces = _rows(potential.architecture, *arrays, batch.graph, probes)
+    energies, forces = _differences(potential, water_like)
+    place = int(np.flatnonzero(_place(frame, batch) == 1)[0])
+    for found, expected in ((of_energy, energies), (of_forces[0], forces[:, place, 2])):
+        assert np.abs(expected).max() > 1e-2
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+def test_information_is_the_weighted_sum_of_squares(tiny_potential, water_like, monkeypatch):
+    """Of the energy exactly, of forces in the mean over many directions."""
+    potential = tiny_potential("latte", repulsion=False)
+    energies, forces = _differences(potential, water_like)
+    n = len(water_like)
+    found = _information(potential, [water_like], (7.0, 0.0), 0, None)
+    expected = 7 * np.outer(energies, energies) / n**2
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    monkeypatch.setattr(sys.modules[_information.__module__], "PROBES", 4000)
+    found = _information(potential, [water_like], (0.0, 3.0), 0, None)
+    # the trace of 4000 samples scatters by about 2 %
+    assert np.trace(found) == pytest.approx(3 * (forces**2).sum() / (3 * n), rel=0.1)
+
+
+def test_the_likeliest_ridge_is_kept(base, copper, monkeypatch):
+    module = sys.modules[_information.__module__]
+    likelihoods, made = {}, {}
+
+    def observed(potential, held):
+        made[len(made)], found = potential, calibrated(potential, held)
+        likelihoods[found[0].committee.forces_factor] = found[1].likelihood
+        return found
+
+    monkeypatch.setattr(module, "calibrated", observed)
+    kept = last_layer(base, copper(6, seed=0), held_out=copper(8, seed=2), members=3)
+    assert len(likelihoods) == len(module.RIDGES)
+    assert likelihoods[kept.committee.forces_factor] == max(likelihoods.values())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "weights"),
+    [
+        ({}, (10.0, 1.0)),
+        ({"recipe": {"training": {"energy_weight": 3.0, "force_weight": 2.0}}}, (3.0, 2.0)),
+        ({"finetuning": {"training": {"energy_weight": 100.0}}}, (100.0, 1.0)),
+    ],
+)
+def test_the_weights_are_those_of_the_models_training(base, metadata, weights):
+    assert _loss_weights(replace(base, metadata=metadata)) == weights
+
+
+def _batched(potential, atoms):
+    """The prepared frame, a batch of it, and parameters and constants in single precision."""
+    frame = dataset.prepare(potential, [atoms])[0]
+    arrangement = potential.architecture.descriptor.arrangement(len(np.unique(frame.species)))
+    shapes = dataset.batch_shapes([frame], 1, arrangement=arrangement)
+    batch = dataset.make_batch([frame], potential.reference_energies, shapes, 1, np.float32)
+    trees = (potential.params, device_constants(potential))
+    return frame, batch, [jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in trees]
+
+
+def _differences(potential, atoms):
+    """d/dw of the energy (weights,) and of forces (weights, atoms, 3), by differences, exact since both are linear."""
 
     def evaluate(weights):
-        engine = LatteCalculator(replace(potential, params=replaced(potential.params, weights)), dtype="float64").engine
-        return engine.evaluate(water_like)
+        moved = replace(potential, params=replaced(potential.params, unravel(weights)))
+        found = LatteCalculator(moved, dtype="float64").engine.evaluate(atoms)
+        return found.energy, found.forces
 
-    flat, unravel = ravel_pytree(_last(architecture, potential.params))
-    start, place = evaluate(unravel(flat)), int(np.flatnonzero(_place(frame, batch) == 1)[0])
-    assert len(flat) == len(of_energy)
-    for k in range(len(flat)):
-        moved = evaluate(unravel(flat + 0.1 * (np.arange(len(flat)) == k)))
-        assert of_energy[k] == pytest.approx((moved.energy - start.energy) / 0.1, rel=1e-3, abs=1e-4)
-        slope = (moved.forces[place, 2] - start.forces[place, 2]) / 0.1
-        assert of_forces[0, k] == pytest.approx(slope, rel=1e-3, abs=1e-4)
+    flat, unravel = ravel_pytree(_last(potential.architecture, potential.params))
+    (energy, forces), step = evaluate(flat), 0.1
+    ends = [evaluate(flat + step * (np.arange(len(flat)) == k)) for k in range(len(flat))]
+    return np.array([(e - energy) / step for e, _ in ends]), np.array([(f - forces) / step for _, f in ends])
 
 
 def _place(frame, batch):
@@ -106,5 +157,7 @@ def test_what_is_missing_is_named(base, copper):
     with pytest.raises(ValueError, match="members is 1; two or more"):
         last_layer(base, copper(2, seed=0), held_out=copper(2, seed=1), members=1)
     bare = [a.copy() for a in copper(2, seed=0)]
-    with pytest.raises(ValueError, match="the held-out frames"):
+    with pytest.raises(ValueError, match="0 of 2 frames of the held-out frames have energy"):
         last_layer(base, copper(2, seed=0), held_out=bare)
+    with pytest.raises(ValueError, match="0 of 2 frames of the training set have energy"):
+        last_layer(base, bare, held_out=copper(2, seed=0))

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from latte_ase import LatteCalculator
+from latte_ase.committee import Committee
 from latte_ase.uncertainty import select
+
+
+@pytest.fixture
+def copper_and_gold(copper):
+    frames = copper(12, seed=4, rattle=0.2)
+    for k, atoms in enumerate(frames):
+        atoms.symbols = ("Cu3Au", "Cu2Au2", "AuCuAuCu")[k % 3]
+    return frames
+
+
+@pytest.fixture
+def certain_alloy(tiny_potential):
+    """A random potential with a committee of three random last layers."""
+    potential = tiny_potential("latte", ("Cu", "Au"), repulsion=False)
+    kernel = potential.params["network"]["Dense_1"]["kernel"]
+    members = kernel + 0.1 * np.random.default_rng(0).normal(size=(3, *kernel.shape))
+    return replace(potential, committee=Committee({"network": {"Dense_1": {"kernel": members}}}))
 
 
 def test_the_least_certain_is_first_and_copies_are_left_out(certain, copper):
@@ -25,3 +46,29 @@ def test_a_count_that_cannot_be(certain, copper):
     for count, frames in ((0, copper(2, seed=0)), (1, [])):
         with pytest.raises(ValueError, match="one of one is the least"):
             select(certain, frames, count)
+
+
+def test_the_choice_is_that_of_a_loop_over_all_frames(copper_and_gold, certain_alloy):
+    """Uncertainty times distance to the nearest chosen frame, in mean descriptors and shares of elements by their spread."""
+    frames, calc = copper_and_gold, LatteCalculator(certain_alloy)
+    worst = np.array([calc.get_uncertainty(a).worst for a in frames])
+    means = np.array(
+        [
+            [[*calc.get_descriptors(a)[a.numbers == z].mean(axis=0), (a.numbers == z).mean()] for z in (29, 79)]
+            for a in frames
+        ]
+    ).reshape(len(frames), -1)
+    spread = means.std(axis=0)
+    means = means[:, spread > 0] / spread[spread > 0]
+    taken = [int(worst.argmax())]
+    while len(taken) < 5:
+        nearest = np.array([min(np.linalg.norm(m - means[t]) for t in taken) for m in means])
+        taken.append(int((worst * nearest).argmax()))
+    chosen = select(certain_alloy, frames, 5)
+    assert [c.index for c in chosen] == taken
+    assert [c.uncertainty for c in chosen] == pytest.approx(worst[taken], rel=1e-6)
+
+
+def test_a_model_without_a_committee_is_refused(base, copper):
+    with pytest.raises(ValueError, match=r"has no committee.*latte_ase\.uncertainty\.last_layer"):
+        select(base, copper(2, seed=0), 1)

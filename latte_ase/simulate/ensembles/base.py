@@ -35,6 +35,9 @@ class Ensemble(ABC):
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # a checkpoint writes them as JSON
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             if not np.isfinite(value):
                 raise ValueError(f"{type(self).__name__}: {field.name} is {value}; a finite number is needed.")
             if field.name in self.positive and not value > 0:
