@@ -1,4 +1,4 @@
-"""Training: configuration, loss, step, loop, checkpoints."""
+"""Training: configuration, where it starts, batches, loss, step, loop, checkpoints."""
 
 from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.loop import train
