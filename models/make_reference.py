@@ -18,9 +18,11 @@ from crystal import CRYSTALS
 from latte_ase import LatteCalculator
 
 TOLERANCE = {  # eV/atom, eV/Angstrom, eV/Angstrom^3
-    "float64": {"energy": 1e-9, "forces": 1e-8, "stress": 1e-9},
-    "float32": {"energy": 1e-5, "forces": 1e-3, "stress": 1e-5},
+    "float64": {"energy": 1e-10, "forces": 1e-10, "stress": 1e-12},
+    "float32": {"energy": 1e-5, "forces": 1e-4, "stress": 5e-6},
 }
+"""Four times what rounding makes of latte-h2-combustion in single precision, thirty times and more of the others; in double
+precision rounding makes less than 1e-13."""
 SHEAR = np.array([[1.0, 0.03, 0], [0, 0.98, 0.02], [-0.01, 0, 1.03]])
 
 

@@ -81,6 +81,8 @@ def test_both_precisions_agree(name):
         assert abs(energies[0] - energies[1]) < 1e-5
         assert np.abs(forces[0] - forces[1]).max() < 1e-4 * np.sqrt((forces[1] ** 2).mean())
         assert (forces[0] != forces[1]).any()  # two precisions, not one
+        stress = [calc.get_property("stress", atoms) for calc in (single, double)]
+        assert np.abs(stress[0] - stress[1]).max() < 1e-4 * np.abs(stress[1]).max()
 
 
 @pytest.mark.parametrize("name", MODELS)

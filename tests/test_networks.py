@@ -18,8 +18,9 @@ def test_every_activation_has_a_formula_here():
     assert set(FORMULAS) == set(ACTIVATIONS)
 
 
+@pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("activation, hidden", [*((name, (4, 3)) for name in FORMULAS), ("silu", ())])
-def test_site_values_are_those_of_the_layers_relative_to_the_last_row(activation, hidden, cheap):
+def test_site_values_are_those_of_the_layers_relative_to_the_last_row(activation, hidden, linear, cheap):
     rng = np.random.default_rng(0)
     widths = [5, *hidden, 1]
     layers = [(rng.normal(size=shape), rng.normal(size=shape[1])) for shape in pairwise(widths)]
@@ -28,5 +29,9 @@ def test_site_values_are_those_of_the_layers_relative_to_the_last_row(activation
     for kernel, bias in layers[:-1]:
         x = FORMULAS[activation](x @ kernel + bias)
     values = (x @ layers[-1][0] + layers[-1][1])[:, 0]
-    found = jax.jit(partial(site_values, SiteNetwork(hidden, activation)), compiler_options=cheap)(params, features)
+    if linear:
+        params["linear"] = {"kernel": rng.normal(size=(5, 1)), "bias": rng.normal(size=1)}
+        values = values + (features @ params["linear"]["kernel"])[:, 0]  # the bias is the same for all
+    network = SiteNetwork(hidden, activation, linear)
+    found = jax.jit(partial(site_values, network), compiler_options=cheap)(params, features)
     np.testing.assert_allclose(found, values[:-1] - values[-1], atol=1e-13)

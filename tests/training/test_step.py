@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+import optax
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
@@ -109,3 +110,26 @@ def test_decay_acts_on_kernels_only(potential):
     transformation = optimiser(TrainingConfig(weight_decay=0.1), 10)
     moved = changed_by(transformation, jax.tree.map(np.zeros_like, potential.params), potential.params)
     assert moved == {name for name in flatten(potential.params) if "kernel" in name} != set()
+
+
+def test_weak_supervision_changes_a_step_and_every_step_has_directions_of_its_own(potential):
+    """A step along the gradient, of a loss without labels."""
+
+    def change(number, **settings):
+        config = TrainingConfig(energy_weight=0.0, force_weight=0.0, **settings)
+        prepared = dataset.prepare(potential, frames(), skin=config.skin)
+        shapes = dataset.batch_shapes(prepared, 2)
+        batch = dataset.make_batch(prepared, potential.reference_energies, shapes, 2, np.float32)
+        trees = (potential.params, device_constants(potential))
+        params, constants = (jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in trees)
+        steepest = optax.sgd(1.0)
+        step = make_step(potential.architecture, steepest, config, parametrisation=everything(potential))
+        start = State(params, params, steepest.init(params), np.int32(number))
+        end, _ = jax.device_get(step(start, constants, batch))
+        return end.params["network"]["Dense_0"]["kernel"] - params["network"]["Dense_0"]["kernel"]
+
+    first, second = change(0, taylor_weight=1e7), change(1, taylor_weight=1e7)
+    assert not change(0).any()
+    assert np.abs(first).max() > 1e-3
+    assert np.abs(first - second).max() > 0.1 * np.abs(first).max()
+    np.testing.assert_array_equal(first, change(0, taylor_weight=1e7))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from latte_ase import LatteCalculator
+from latte_ase.potential import init_params
 from latte_ase.uncertainty import assess, ensemble
+from latte_ase.uncertainty.ensemble import _params_for
 
 
 def test_its_spread_is_that_of_the_models(trained, base, copper):
@@ -37,3 +40,27 @@ def test_models_that_do_not_belong_together_are_refused(base, trained, copper, t
     other = replace(base, constants=base.constants | {"scale": 2 * base.constants["scale"]})
     with pytest.raises(ValueError, match=r"Model 3 was trained on other frames.*\[data\] valid"):
         ensemble([base, base, other], held_out=held)
+
+
+@pytest.mark.parametrize(("kind", "linear"), [("latte", False), ("latte", True), ("cace", True)])
+def test_parameters_take_over_the_constants_of_another(kind, linear, tiny_potential, water_like):
+    def made(seed):
+        potential = tiny_potential(kind, repulsion=False, seed=seed)
+        architecture = replace(potential.architecture, linear=linear)
+        shared = {k: np.tile(potential.constants[k][:1], (2, 1)) for k in ("mean", "deviation")}
+        constants = potential.constants | (shared if architecture.shared else {})
+        with jax.enable_x64(True):
+            params = jax.tree.map(np.asarray, init_params(architecture, jax.random.key(seed)))
+        return replace(potential, architecture=architecture, params=params, constants=constants)
+
+    first, other = made(0), made(1)
+    moved = replace(first, params=_params_for(other, first))
+    forces = [LatteCalculator(p, dtype="float64").engine.evaluate(water_like).forces for p in (other, moved, first)]
+    assert np.abs(forces[0] - forces[2]).max() > 1e-2
+    np.testing.assert_allclose(forces[1], forces[0], rtol=0, atol=1e-9)
+
+
+def test_held_out_frames_without_labels_are_refused(base, trained, copper):
+    bare = [atoms.copy() for atoms in copper(2, seed=2)]
+    with pytest.raises(ValueError, match="0 of 2 frames of the held-out frames have energy"):
+        ensemble([base, trained(1)], held_out=bare)
