@@ -133,7 +133,7 @@ def variations(rows: list[dict]) -> Table:
         (
             row["molecule"], row["preset"], " ".join(row["set"]) or "as it is", str(row["seed"]),
             f"{number(row['energy'], 2)} / {number(row['force'], 3)}", number(row["valid"], 3),
-            number(row["train"], 3), number((row["processor_seconds"] or row["seconds"]) / 60, 2),
+            number(row["train"], 3), number(minutes(row), 2),
         )
         for row in rows
         if row["held"] == HELD and (row["set"] or row["seed"])
@@ -148,15 +148,18 @@ def price(rows: list[dict]) -> Table:
     for preset in PRESETS:
         mine = [row for row in rows if row["preset"] == preset and tested(row)]
         if mine:
-            ends = {
-                k: (min(r[k] for r in mine), max(r[k] for r in mine)) for k in ("parameters", "microseconds", "seconds")
-            }
-            texts = [" to ".join(dict.fromkeys(show(x) for x in ends[k])) for k, show in SHOWN.items()]
-            lines.append((preset, *texts))
+            columns = [
+                [whole(row["parameters"]) for row in sorted(mine, key=lambda row: row["parameters"])],
+                [number(x) for x in sorted(row["microseconds"] for row in mine)],
+                [number(x, 2) for x in sorted(map(minutes, mine))],
+            ]
+            lines.append((preset, *(" to ".join(dict.fromkeys((c[0], c[-1]))) for c in columns)))
     return Table("Cost", ("preset", "parameters", "µs per atom", "minutes of training"), lines)
 
 
-SHOWN = {"parameters": whole, "microseconds": number, "seconds": lambda s: number(s / 60, 2)}
+def minutes(row: dict) -> float:
+    """Of processor time; of the clock, where a training was taken up again."""
+    return (row["processor_seconds"] or row["seconds"]) / 60
 
 
 def tested(row: dict) -> bool:
