@@ -1,0 +1,27 @@
+"""The bar over epochs says how large the errors are; a function of one's own replaces it."""
+
+from __future__ import annotations
+
+import pytest
+
+from latte_ase.training.progress import epoch_bar
+
+ROW = {"epoch": 2, "valid_energy_rmse": 1.504, "valid_forces_rmse": 20.04, "train_forces_rmse": 9.96}
+
+
+def test_the_bar_shows_epochs_and_errors(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with epoch_bar(7, "copper") as show:
+        show(ROW, 7)
+    line = capsys.readouterr().out
+    for text in ("copper", "2/7", "valid 1.50 meV/atom 20.0 meV/Å (train 10.0)"):
+        assert text in line
+
+
+def test_a_function_replaces_it_and_errors_pass_through(capsys):
+    seen = []
+    with pytest.raises(KeyboardInterrupt), epoch_bar(7, "copper", lambda *row: seen.append(row)) as show:
+        show(ROW, 7)
+        raise KeyboardInterrupt
+    assert seen == [(ROW, 7)]
+    assert capsys.readouterr().out == ""
