@@ -29,7 +29,7 @@ def test_the_table_has_mean_and_root_mean_square_errors_in_milli_units():
         path=None,
     )
     title, _, before, after, empty, base, _, forgotten = found.table.splitlines()
-    assert title.split() == "held-out frames energy (meV/atom) forces (meV/Å)".split()
+    assert title.split() == ["held-out", "frames", "energy", "(meV/atom)", "forces", "(meV/Å)"]
     assert before.split() == ["base", "model", "50.00", "70.71", "100.00", "173.21"]
     assert after.split() == ["fine-tuned", "10.00", "14.14", "10.00", "17.32"]
     assert empty == "" and base.startswith("base data")
