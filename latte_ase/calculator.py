@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import chunks
+from latte_ase import chunks, neighbours
 from latte_ase.committee import Uncertainty
 from latte_ase.domain import DomainError, DomainWarning, describe
 from latte_ase.engine import SKIN, Engine
@@ -101,6 +101,19 @@ class LatteCalculator(Calculator):
         """Atomic numbers that the model knows."""
         return {int(z) for z in self.potential.architecture.numbers}
 
+    def set(self, **kwargs):
+        """Nothing can be set: settings are those of the constructor.
+
+        Raises:
+            TypeError: something was to be set, or the constructor was given a word that it does not know.
+        """
+        if kwargs:
+            raise TypeError(
+                f"LatteCalculator has no setting {', '.join(kwargs)}; the constructor takes device, dtype, skin, threads, "
+                "kernel, chunk, strict, and ASE's atoms, label, directory. Make a new calculator to change one."
+            )
+        return super().set()
+
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         """Fill `results` with what was asked and what comes along at no cost.
 
@@ -114,7 +127,7 @@ class LatteCalculator(Calculator):
             self.results = {}  # before anything can raise: old numbers must not pass for the new atoms'
         atoms = self.atoms
         assert atoms is not None
-        volume = abs(np.linalg.det(atoms.cell.array))
+        volume = neighbours.volume(atoms.cell.array)
         if volume == 0 and PER_VOLUME & set(properties):
             raise PropertyNotImplementedError(
                 f"Stress needs a volume, but the cell is {atoms.cell.array.tolist()}. Give the structure a cell "
@@ -239,7 +252,9 @@ class LatteCalculator(Calculator):
         Returns:
             scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2.
         """
-        return self.engine.hessian(self._structure(atoms))
+        atoms = self._structure(atoms)
+        self.watch_domain(atoms)
+        return self.engine.hessian(atoms)
 
     def get_uncertainty(self, atoms=None) -> Uncertainty:
         """One standard deviation of energy, site energies and forces; costs a force call for each member.

@@ -17,6 +17,10 @@ app = typer.Typer(
 )
 
 
+MISTAKES = (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError, MemoryError)
+"""Errors whose messages say what to do."""
+
+
 def _plain_errors(command):
     """Mistakes of the user end with one line on standard error, not with a traceback."""
 
@@ -24,8 +28,13 @@ def _plain_errors(command):
     def wrapped(*args, **kwargs):
         try:
             return command(*args, **kwargs)
-        except (ValueError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
+        except MISTAKES as error:
             print(f"latte-ase: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+        except Exception as error:
+            if type(error).__name__ != "UnknownFileTypeError":  # of ase.io, which is not imported for this
+                raise
+            print(f"latte-ase: ASE does not know the type of this file ({error}).", file=sys.stderr)
             raise typer.Exit(1) from error
 
     return wrapped
@@ -153,6 +162,8 @@ def uncertainty(
 
     from latte_ase.uncertainty import assess, last_layer
 
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder; give the name of a file, such as {out / 'certain.safetensors'}.")
     show = functools.partial(track, description="structures")
     potential = last_layer(model, file, held_out=held_out, members=members, progress=show)
     _print_coverage(assess(potential, held_out).metrics)
@@ -174,6 +185,7 @@ def select(
     from latte_ase import dataset
     from latte_ase import uncertainty as package
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     frames = dataset.read_frames(file)
     chosen = package.select(model, frames, count, progress=functools.partial(track, description="structures"))
     picked = []
@@ -214,6 +226,8 @@ def check(
         from latte_ase import LatteCalculator
 
         calc = LatteCalculator.from_pretrained(calculator, dtype=dtype or "float64")
+    if json is not None:
+        json.parent.mkdir(parents=True, exist_ok=True)
     frames = None
     if structures is not None:
         if not structures.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,8 @@ def evaluate(
     if unknown:
         raise ValueError(f"labels are {', '.join(unknown)}; allowed are {', '.join(SHAPES)}.")
     structures = dataset.read_frames(frames)
-    dataset.require_labels(structures, labels, str(frames) if isinstance(frames, str) else "the set")
+    origin = str(frames) if isinstance(frames, (str, Path)) else "the set"
+    dataset.require_labels(structures, labels, origin, otherwise="Or leave it out: labels=...")
     pairs: dict[str, list] = {name: [np.zeros(shape)] for name, shape in SHAPES.items()}
     results = predict(model, structures, device=device, dtype=dtype, progress=progress)
     for atoms, result in zip(structures, results, strict=True):

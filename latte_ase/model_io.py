@@ -95,10 +95,13 @@ def save(potential: Potential, path, **more_metadata) -> Path:
 
     Raises:
         ValueError: the metadata are too long.
+        IsADirectoryError: the path is a folder.
     """
     from latte_ase import __version__
 
-    path = Path(path)
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file, such as {path / 'model.safetensors'}.")
     arrays = flatten(
         {
             "params": potential.params,

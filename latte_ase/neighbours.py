@@ -33,6 +33,12 @@ class Pairs(NamedTuple):
     reverse: np.ndarray
 
 
+def volume(cell):
+    """Volumes (...) in Angstrom^3 of cells (..., 3, 3); 0 where vectors depend on each other but for rounding."""
+    found, size = np.abs(np.linalg.det(cell)), np.prod(np.linalg.norm(cell, axis=-1), axis=-1)
+    return np.where(found > 1e-9 * size, found, 0.0)[()]
+
+
 def complete_cell(cell, pbc):
     """Replace the rows of non-periodic directions by unit vectors orthogonal to the periodic ones.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -21,10 +22,11 @@ from ase import Atoms
 from ase.io import iread
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import chunks, derivatives
+from latte_ase import chunks, derivatives, neighbours
 from latte_ase.batching import Numbered, Shapes, batches
 from latte_ase.calculator import LatteCalculator
 from latte_ase.compilation import Traces, jit
+from latte_ase.domain import DomainError
 from latte_ase.engine import Engine
 from latte_ase.fork import refuse_fork
 from latte_ase.graph import Graph, Shape, fill, join, lay_out
@@ -60,7 +62,7 @@ class Prediction:
 
 def predict(
     model: Any,
-    structures: str | Path | Atoms | Iterable[Atoms],
+    structures: str | Path | Atoms | Iterable[Atoms | str | Path],
     *,
     forces: bool = True,
     batch: int | None = None,
@@ -79,7 +81,7 @@ def predict(
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
-        structures: file that `ase.io.iread` reads, or iterable of ase.Atoms, of any sizes, cells and pbc.
+        structures: file that `ase.io.iread` reads, or iterable of ase.Atoms and files, of any sizes, cells and pbc.
         forces: also forces and stress; energies alone take less than half the time.
         batch: atoms computed at once; default 2048 on a CPU, 16384 elsewhere.
         chunk: a structure of more atoms than this is computed in pieces of so many, in little memory.
@@ -91,6 +93,7 @@ def predict(
 
     Raises:
         FileNotFoundError: there is no such file.
+        DomainError: the model is a strict calculator, and a structure is outside its domain; says which one.
         ValueError: a structure without atoms, with an unknown element, a position that is not finite or a
             bad cell; says which one.
     """
@@ -104,13 +107,35 @@ def predict(
     for name, value in (("batch", batch), ("chunk", chunk)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; 1 atom or more is needed.")
-    if isinstance(structures, (str, Path)):
-        if not Path(structures).exists():
-            raise FileNotFoundError(f"There is no file {structures}. Give the path of a file of structures.")
-        structures = iread(structures, ":")
-    elif isinstance(structures, Atoms):
-        structures = [structures]
-    return _predict(_Batches(engine, batch, chunk, forces), progress(structures) if progress else structures)
+    show = progress or iter
+    if isinstance(structures, (str, Path, Atoms)):
+        found = show(_opened(structures))
+    else:
+        found = chain.from_iterable(map(_opened, show(structures)))
+    if isinstance(model, LatteCalculator) and model.strict:
+        found = _inside(model, found)
+    return _predict(_Batches(engine, batch, chunk, forces), found)
+
+
+def _opened(item) -> Iterable[Atoms]:
+    """The structure, or those of the file, one after the other."""
+    if not isinstance(item, (str, Path)):
+        return (item,)
+    path = Path(item).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {item}. Give the path of a file of structures.")
+    return iread(path, ":")
+
+
+def _inside(calc: LatteCalculator, structures: Iterable[Atoms]) -> Iterator[Atoms]:
+    """The structures, each looked at by a strict calculator before it goes on."""
+    for index, atoms in enumerate(structures):
+        try:
+            if len(atoms):
+                calc.watch_domain(atoms)
+        except DomainError as error:
+            raise DomainError(f"Structure {index}: {error}") from None
+        yield atoms
 
 
 def _predict(work: _Batches, structures) -> Iterator[Prediction]:
@@ -256,7 +281,7 @@ class _Batches:
             output = chunks.evaluate(self.engine, atoms, self.chunk)
         except ValueError as error:
             raise ValueError(f"Structure {index}: {error}") from error
-        volume, forces = abs(np.linalg.det(atoms.cell.array)), None
+        volume, forces = neighbours.volume(atoms.cell.array), None
         stress = _stress(output.virial, volume) if self.forces and volume else None
         if self.forces:
             forces = output.forces
@@ -286,7 +311,7 @@ class _Batches:
         totals = np.add.reduceat(energies, starts).tolist()
         forces = gather(result[1]) if self.forces else None
         stresses: list = [None] * len(ends)
-        volumes = np.abs(np.linalg.det(np.array([atoms.cell.array for _, atoms in prepared.group])))
+        volumes = neighbours.volume(np.array([atoms.cell.array for _, atoms in prepared.group]))
         if self.forces and volumes.any():
             virials = np.add.reduceat(gather(result[2]), starts)
             stresses = [_stress(w, v) if v else None for w, v in zip(virials, volumes, strict=True)]

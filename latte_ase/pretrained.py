@@ -36,7 +36,7 @@ def load_model(model) -> Potential:
     Args:
         model: a name of `list_models`; a model file; a model folder; a hub address
             "hf://OWNER/NAME" (needs the package huggingface_hub, and looks into its local cache first);
-            or a `Potential`, which is returned.
+            or a `Potential`, or a calculator, whose potential is returned.
 
     Returns:
         The potential.
@@ -48,6 +48,8 @@ def load_model(model) -> Potential:
     """
     if isinstance(model, Potential):
         return model
+    if isinstance(of_calculator := getattr(model, "potential", None), Potential):
+        return of_calculator
     text = os.fspath(model)
     if text.startswith("hf://"):
         return _from_folder(_from_hub(text))

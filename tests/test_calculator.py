@@ -538,3 +538,19 @@ def test_wrong_arguments_are_refused(potential):
         LatteCalculator(potential, skin=-1)
     with pytest.raises(TypeError):
         LatteCalculator(potential, "cpu")
+
+
+@pytest.mark.parametrize("words", [{"default_dtype": "float64"}, {"dytpe": "float64", "cutoff": 3}])
+def test_a_word_that_it_does_not_know_is_refused(potential, shared, words):
+    with pytest.raises(TypeError, match=f"has no setting {', '.join(words)}; the constructor takes device, dtype"):
+        LatteCalculator(potential, **words)
+    with pytest.raises(TypeError, match=f"has no setting {', '.join(words)}"):
+        shared.set(**words)
+
+
+def test_a_flat_cell_has_no_stress(shared):
+    flat = [[0.1, 0.7, 0.3], [0.3, 2.1, 0.9], [0.0, 0.3, 1.0]]  # two vectors are parallel, but for rounding
+    atoms = Atoms("OH", [(0, 0, 0), (0, 0, 0.97)], cell=flat, calculator=shared)
+    assert atoms.get_forces().shape == (2, 3)
+    with pytest.raises(PropertyNotImplementedError, match="Stress needs a volume"):
+        atoms.get_stress()

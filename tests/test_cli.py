@@ -86,11 +86,19 @@ def test_train_resume_evaluate_finetune(folder, tmp_path):
         (("train", "nothing.toml"), "There is no configuration file nothing.toml"),
         (("evaluate", "latte-si", "nothing.extxyz"), "There is no file nothing.extxyz"),
         (("finetune", "latte-si", "nothing.extxyz", "--out", "x"), "There is no file nothing.extxyz"),
+        (("evaluate", "latte-si", "strange.foo"), "ASE does not know the type of this file (foo)."),
+        (
+            ("uncertainty", "latte-si", "x.xyz", "--held-out", "x.xyz", "--out", "."),
+            ". is a folder; give the name of a file",
+        ),
     ],
 )
-def test_mistakes_end_with_one_line(arguments, message, capsys):
+def test_mistakes_end_with_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strange.foo").write_bytes(b"\x00\x01strange")
     result = run(*arguments)
     assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
     assert message in result.output
     assert "Traceback" not in result.output
 
@@ -105,10 +113,10 @@ def test_uncertainty_and_select(recipe, folder, tmp_path):
     made = run("uncertainty", tmp_path / "out", frames, "--held-out", frames, "--out", model, "--members", "3")
     assert made.exit_code == 0, made.output
     assert "within one sigma" in made.stdout and load_model(model).committee is not None
-    picked = run("select", model, frames, "--count", "2", "--out", tmp_path / "picked.extxyz")
+    picked = run("select", model, frames, "--count", "2", "--out", tmp_path / "new" / "picked.extxyz")
     assert picked.exit_code == 0, picked.output
     assert "2 of 4 structures" in picked.stdout
-    chosen = read(tmp_path / "picked.extxyz", ":")
+    chosen = read(tmp_path / "new" / "picked.extxyz", ":")
     assert len(chosen) == 2 and chosen[0].info["uncertainty"] >= chosen[1].info["uncertainty"]
     refused = run("select", "latte-si", frames, "--count", "2", "--out", tmp_path / "x.extxyz")
     assert refused.exit_code == 1

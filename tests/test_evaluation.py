@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -67,3 +68,12 @@ def test_plots_are_written(labelled, tmp_path):
     plots.history([{"epoch": k, **dict.fromkeys(keys, 1.0 / k)} for k in (1, 2)], tmp_path / "history.png")
     for name in ("new/parity.png", "history.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_missing_label_is_told_without_talk_of_a_loss():
+    atoms = Atoms("Si2", [(0, 0, 0), (0, 0, 2.3)])
+    with pytest.raises(
+        ValueError, match=r"0 of 1 frames of the set have energy.*Or leave it out: labels=\.\.\.$"
+    ) as caught:
+        evaluate("latte-si", [atoms])
+    assert "weight" not in str(caught.value) and "loss" not in str(caught.value)

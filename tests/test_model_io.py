@@ -560,3 +560,11 @@ def test_no_file_takes_more_memory_than_twice_its_size_and_32_mib(file, tmp_path
         assert int(taken) <= 2 * path.stat().st_size + 32 * 2**20, path.name
     assert wide.stat().st_size > 30 * 2**20
     assert int(lines[-1][1]) > wide.stat().st_size  # the measurement sees an allocation
+
+
+def test_a_home_folder_is_meant_by_its_sign_and_a_folder_is_no_file(potential, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert potential.save("~/a.safetensors") == tmp_path / "a.safetensors"
+    assert_identical(latte_ase.load_model("~/a.safetensors"), potential)
+    with pytest.raises(IsADirectoryError, match=r"is a folder; give the name of a file, such as .*model\.safetensors"):
+        potential.save(tmp_path)

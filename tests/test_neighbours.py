@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from latte_ase.neighbours import VerletList, complete_cell, forward, neighbour_list
+from latte_ase.neighbours import VerletList, complete_cell, forward, neighbour_list, volume
 
 CUTOFF = 3.0
 SKIN = 1.0
@@ -247,3 +247,14 @@ def test_motion_refuses(slab, change):
     assert verlet.motion(slab) is not None
     change(slab)
     assert verlet.motion(slab) is None
+
+
+def test_a_volume_that_is_rounding_is_none():
+    rng = np.random.default_rng(0)
+    cells = rng.normal(size=(5, 3, 3))
+    np.testing.assert_allclose(volume(cells), np.abs(np.linalg.det(cells)), rtol=1e-12)
+    flat = np.array([[0.1, 0.7, 0.3], [0.3, 2.1, 0.9], [0.0, 0.3, 1.0]])  # two vectors are parallel
+    assert np.linalg.det(flat) != 0 and volume(flat) == 0
+    assert volume(np.zeros((3, 3))) == 0
+    narrow = np.array([[10.0, 0, 0], [10 * np.cos(0.09), 10 * np.sin(0.09), 0], [0, 0, 1e-3]])
+    assert volume(narrow) == pytest.approx(0.1 * np.sin(0.09), rel=1e-9)

@@ -10,6 +10,7 @@ from ase.io import write
 
 from latte_ase import LatteCalculator, predict
 from latte_ase.batching import HELD
+from latte_ase.domain import DomainError
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +217,24 @@ def test_impossible_options(calculator):
         predict(calculator, [], batch=0)
     with pytest.raises(ValueError, match=r"chunk is -3; 1 atom or more is needed\."):
         predict(calculator, [], chunk=-3)
+
+
+def test_a_strict_calculator_is_strict_here_too():
+    calc = LatteCalculator.from_pretrained("latte-si", strict=True)
+    far, near = (Atoms("Si2", [(0, 0, 0), (0, 0, z)]) for z in (2.4, 1.0))
+    results = predict(calc, [far, near])
+    with pytest.raises(DomainError, match=r"Structure 1: .*Si-Si at 1\.000 Å"):
+        list(results)
+    with pytest.raises(DomainError):
+        calc.get_hessian(near)
+    assert len(list(predict(LatteCalculator.from_pretrained("latte-si"), [far, near]))) == 2
+
+
+def test_several_files_are_read_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    frames = [Atoms("Si2", [(0, 0, 0), (0, 0, z)]) for z in (2.3, 2.4, 2.5)]
+    write(tmp_path / "a.xyz", frames[:2])
+    found = [p.energy for p in predict("latte-si", ["~/a.xyz", frames[2]])]
+    assert found == pytest.approx([p.energy for p in predict("latte-si", frames)])
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*b\.xyz"):
+        list(predict("latte-si", [frames[0], tmp_path / "b.xyz"]))

@@ -185,3 +185,8 @@ def test_an_installed_wheel_in_an_empty_folder_without_a_network(tmp_path):
     for name in names:
         shipped = tmp_path / "site" / "latte_ase" / "models" / name / "model.safetensors"
         assert shipped.read_bytes() == (ROOT / "models" / name / "model.safetensors").read_bytes()
+
+
+def test_a_calculator_stands_for_its_model():
+    calc = LatteCalculator.from_pretrained("latte-si")
+    assert load_model(calc) is calc.potential

@@ -39,6 +39,7 @@ DEFAULTS = {
     "energy_weight": 100.0,
 }
 """Where fine-tuning departs from `TrainingConfig`."""
+ADVICE = "Or set {name}_weight to 0."
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def finetune(
     evaluations = {stage: evaluate(potential, new.held, labels=labels) for stage, potential in stages.items()}
     base_evaluations = {"base model": evaluate(base, old.held, labels=labels)} if old.held else {}
 
-    folder = None if out is None else Path(out)
+    folder = None if out is None else Path(out).expanduser()
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
     train = new.train + reference_energies.moved(old.train, base, start)
     held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
@@ -166,7 +167,7 @@ def _settings(training: dict) -> TrainingConfig:
 def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) -> _Frames:
     """The new frames, split, with labels that are there and belong together."""
     structures = dataset.read_frames(frames)
-    dataset.require_labels(structures, settings.labels)
+    dataset.require_labels(structures, settings.labels, otherwise=ADVICE)
     if {"energy", "forces"} <= set(settings.labels):
         refuse_implausible_labels(structures)
     if valid is None and len(structures) < 2:
@@ -177,7 +178,7 @@ def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) 
     if valid is None:
         return _split(structures, valid_fraction, settings.seed)
     held = dataset.read_frames(valid)
-    dataset.require_labels(held, settings.labels, "the held-out frames")
+    dataset.require_labels(held, settings.labels, "the held-out frames", otherwise=ADVICE)
     return _Frames(structures, held)
 
 
@@ -186,7 +187,7 @@ def _base_frames(base: Potential, replayed, valid_fraction: float, settings: Tra
     if replayed is None:
         return _Frames([], [])
     structures = replay.labelled(base, dataset.read_frames(replayed), settings.labels)
-    dataset.require_labels(structures, settings.labels, "the replayed frames")
+    dataset.require_labels(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
     if len(structures) < 2:
         raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")
     return _split(structures, valid_fraction, settings.seed)

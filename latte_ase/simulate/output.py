@@ -13,6 +13,7 @@ from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
+from latte_ase import neighbours
 from latte_ase.simulate.run import Run, Snapshot
 
 
@@ -108,7 +109,11 @@ class Log:
 
     def write(self, atoms, snapshot: Snapshot) -> None:
         """Append a line, and a heading before the first."""
-        kinetic, potential, volume = atoms.get_kinetic_energy(), snapshot.energies.sum(), abs(atoms.cell.volume)
+        kinetic, potential, volume = (
+            atoms.get_kinetic_energy(),
+            snapshot.energies.sum(),
+            neighbours.volume(atoms.cell.array),
+        )
         if self._new:
             cell = ["P[GPa]", "V[A^3]"] if volume else []
             self._line(["Time[ps]", "Etot[eV]", "Epot[eV]", "Ekin[eV]", "T[K]", *cell])

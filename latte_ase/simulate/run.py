@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from latte_ase import neighbours
 from latte_ase.engine import Engine
 from latte_ase.graph import Shape, capacity
 from latte_ase.simulate import chunk
@@ -65,7 +66,7 @@ class Snapshot(NamedTuple):
 
     def results(self) -> dict[str, Any]:
         """What a calculator would say of this step; stress where the cell has a volume."""
-        energy, volume = float(self.energies.sum()), abs(np.linalg.det(self.cell))
+        energy, volume = float(self.energies.sum()), neighbours.volume(self.cell)
         found = {"energy": energy, "free_energy": energy, "energies": self.energies, "forces": self.forces}
         return found | ({"stress": full_3x3_to_voigt_6_stress(self.virial) / volume} if volume else {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,12 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase import dataset
+from latte_ase.architecture_io import architecture_to_json
 from latte_ase.atomic_file import remove_leftovers, write_atomically
 from latte_ase.compilation import jit
 from latte_ase.dataset import Frame
 from latte_ase.fork import refuse_fork
+from latte_ase.model_io import digest
 from latte_ase.potential import Potential, device_constants
 from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint, reference_energies
@@ -122,7 +125,11 @@ def fit(
     trained = cast(parametrisation.start)
     params_of = jit(parametrisation.params)
     state = State(trained, trained, transformation.init(trained), np.zeros((), np.int32))
-    standing = Standing(state, trained) if folder is None else _open(folder, Standing(state, trained), resume=resume)
+    standing = Standing(
+        state, trained, epochs=training.epochs, identity=_identity(potential, training, train_frames, valid_frames)
+    )
+    if folder is not None:
+        standing = _open(folder, standing, resume=resume)
     step = make_step(potential.architecture, transformation, training, parametrisation=parametrisation)
     constants = cast(device_constants(potential))
     for epoch in range(len(standing.history) + 1, training.epochs + 1):
@@ -153,12 +160,16 @@ class Standing:
         best_trained: the averaged parameters of the best epoch.
         best: its criterion and number.
         history: one row per epoch.
+        epochs: how many there are to be.
+        identity: checksum of what has to be the same for a training to go on.
     """
 
     state: State
     best_trained: Any
     best: dict[str, Any] = field(default_factory=lambda: {"criterion": np.inf, "epoch": 0})
     history: list[dict[str, float]] = field(default_factory=list)
+    epochs: int = 0
+    identity: str = ""
 
     def judge(self, row: dict[str, float]) -> None:
         """Note an epoch, and keep its parameters if they are the best."""
@@ -169,7 +180,7 @@ class Standing:
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint, then the table."""
-        facts = {"history": self.history, "best": self.best}
+        facts = {"history": self.history, "best": self.best, "epochs": self.epochs, "identity": self.identity}
         checkpoint.save(folder / CHECKPOINT, (self.state, self.best_trained), facts)
         write_metrics(folder / METRICS, self.history)
 
@@ -181,8 +192,26 @@ def _open(folder: Path, start: Standing, *, resume: bool) -> Standing:
     if not resume:
         return start
     (state, best_trained), facts = checkpoint.load(folder / CHECKPOINT, (start.state, start.best_trained))
+    if facts.get("identity", start.identity) != start.identity:
+        raise ValueError(
+            f"The checkpoint {folder / CHECKPOINT} was written by a training on other frames or with other settings. Resume "
+            "with those that wrote it, or train into another folder."
+        )
     write_metrics(folder / METRICS, facts["history"])  # a kill between the two files left it a row behind
-    return Standing(state, best_trained, facts["best"], facts["history"])
+    return Standing(state, best_trained, facts["best"], facts["history"], start.epochs, start.identity)
+
+
+def _identity(potential: Potential, training: TrainingConfig, *sets: Sequence[Frame]) -> str:
+    """Checksum of the architecture, the settings but for the number of epochs, and the labels of all frames."""
+    settings = training.to_dict() | {"epochs": None}
+    arrays = {
+        f"{which} {number} {name}": np.asarray(getattr(frame, name), float)
+        for which, frames in enumerate(sets)
+        for number, frame in enumerate(frames)
+        for name in ("species", "energy", "forces", "stress")
+        if getattr(frame, name) is not None
+    }
+    return digest(arrays, json.dumps([architecture_to_json(potential.architecture), settings]))
 
 
 def _row(epoch: int, total: Errors, checked: Errors, training: TrainingConfig) -> dict[str, float]:
@@ -217,6 +246,23 @@ def frames_of(config: Config) -> tuple[list[Atoms], list[Atoms]]:
     return [frames[k] for k in kept], [frames[k] for k in out_of]
 
 
+def _begin(folder: Path) -> None:
+    """Make way for a new training.
+
+    Raises:
+        FileExistsError: there is one that has not come to its end.
+    """
+    if (folder / CHECKPOINT).is_file():
+        facts = checkpoint.facts(folder / CHECKPOINT)
+        done = len(facts["history"])
+        if done < facts.get("epochs", 0):
+            raise FileExistsError(
+                f"{folder} holds a training after {done} of {facts['epochs']} epochs. Go on with resume=True (--resume), "
+                f"take another folder, or delete {folder / CHECKPOINT}."
+            )
+    (folder / FILE).unlink(missing_ok=True)  # else a new checkpoint would lie beside an old model
+
+
 def train(config, *, out: str | Path | None = None, resume: bool = False, report=None) -> Result:
     """Train a potential from scratch.
 
@@ -230,19 +276,23 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
         `Result`; the model file is `out`/model.safetensors.
 
     Raises:
+        FileExistsError: the folder holds an unfinished training, and `resume` was not asked for.
         FileNotFoundError, ValueError: bad configuration, labels that are missing or in units that do not fit each other;
             nothing has been trained yet.
         OSError, RuntimeError: as `fit`.
     """
     refuse_fork()
     config = load_config(config)
-    folder = Path(out) if out is not None else Path(config.model.name)
+    folder = Path(out if out is not None else config.model.name).expanduser()
     if resume and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
+    if not resume:
+        _begin(folder)
     frames, held = frames_of(config)
     labels = config.training.labels
-    dataset.require_labels(frames, labels)
-    dataset.require_labels(held, labels, "the validation set")
+    advice = "Or set {name}_weight to 0."
+    dataset.require_labels(frames, labels, otherwise=advice)
+    dataset.require_labels(held, labels, "the validation set", otherwise=advice)
     if {"energy", "forces"} <= set(labels):
         refuse_implausible_labels(frames)
     potential = initial_potential(config, frames)

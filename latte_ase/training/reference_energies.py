@@ -77,7 +77,7 @@ def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Ato
         labels = {name: dataset.label(atoms, name) for name in ("energy", "forces", "stress")}
         labels = {name: value for name, value in labels.items() if value is not None}
         if "energy" in labels:
-            labels["energy"] += change
+            labels["energy"] = float(labels["energy"]) + change
         copy.calc = SinglePointCalculator(copy, **labels)
         copies.append(copy)
     return copies

@@ -52,14 +52,15 @@ def log_above(atoms: Atoms, threshold: float, file: str | Path) -> Callable[[], 
         file: extended XYZ; `info["uncertainty"]` is `Uncertainty.worst` in eV/Angstrom.  It is what
             `latte-ase select` chooses from.
     """
-    calc = _calculator(atoms, threshold)
+    calc, path = _calculator(atoms, threshold), Path(file).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)  # now, and not where a run is first in doubt
 
     def observe():
         found = calc.get_uncertainty(atoms)
         if found.worst > threshold:
             frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
             frame.info["uncertainty"] = found.worst
-            write(file, frame, format="extxyz", append=True)
+            write(path, frame, format="extxyz", append=True)
 
     return observe
 

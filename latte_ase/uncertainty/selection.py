@@ -11,11 +11,13 @@ all frames.  A copy of a frame that was taken has distance 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 
+from latte_ase import dataset
 from latte_ase.calculator import LatteCalculator
 
 
@@ -31,18 +33,22 @@ class Selected(NamedTuple):
     uncertainty: float
 
 
-def select(model: Any, frames: Sequence[Atoms], count: int, *, progress: Callable | None = None) -> list[Selected]:
+def select(
+    model: Any, frames: str | Path | Sequence[Atoms], count: int, *, progress: Callable | None = None
+) -> list[Selected]:
     """The most informative frames, first the most uncertain one.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes, with a committee.
-        frames: structures of any sizes; labels are not read.
+        frames: file, or structures of any sizes; labels are not read.
         count: how many to choose; fewer come where all others are copies of these.
         progress: wraps the iteration over frames, for example `rich.progress.track`.
 
     Raises:
         ValueError: no frames, `count` below 1, or the model has no committee.
     """
+    if isinstance(frames, (str, Path)):
+        frames = dataset.read_frames(frames)
     if count < 1 or len(frames) == 0:
         raise ValueError(f"{count} of {len(frames)} frames are to be chosen; one of one is the least.")
     calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)

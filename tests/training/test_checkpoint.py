@@ -54,7 +54,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, share):
     content = (tmp_path / "c").read_bytes()
     (tmp_path / "c").write_bytes(content[: int(share * len(content))])
     with pytest.raises(
-        ValueError, match=r"c is not a complete checkpoint \(.*copy it again, or train without resume\."
+        ValueError, match=r"c is not a complete checkpoint \(.*copy it again, or train into another folder\."
     ):
         checkpoint.load(tmp_path / "c", state())
 

@@ -168,12 +168,10 @@ def test_a_finished_run_resumes_to_itself(whole, data):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
-    frames = alloys()
-    for atoms in frames:
-        atoms.calc.results["forces"][2, 1] = np.nan
-    write(tmp_path / "bad.xyz", frames)
-    with pytest.raises(FloatingPointError, match=r"error is nan after epoch 1\. Lower the learning rate \(now 0\.02\)"):
-        train(recipe(tmp_path / "bad.xyz"), out=tmp_path / "out", report=lambda *_: None)
+    with pytest.raises(
+        FloatingPointError, match=r"error is nan after epoch 1\. Lower the learning rate \(now 1e\+30\)"
+    ):
+        train(recipe(data, rate=1e30), out=tmp_path / "out", report=silent)
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
@@ -181,7 +179,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
     ("labels", "training", "message"),
     [
         (("energy",), {}, r"0 of 4 frames of the training set have forces .*'forces' \(energy=.*forces:R:3 in Properties"),
-        (("energy", "forces"), {"stress_weight": 1.0}, r"0 of 4 frames .* have stress .*set the weight of stress to 0"),
+        (("energy", "forces"), {"stress_weight": 1.0}, r"0 of 4 frames .* have stress .*Or set stress_weight to 0"),
     ],
 )  # fmt: skip
 def test_a_missing_label_is_told_before_anything_is_trained(tmp_path, labels, training, message):
@@ -270,3 +268,49 @@ def test_one_frame_cannot_be_split(tmp_path):
         ValueError, match=r"1 of 1 frames would be held out \(fraction 0\.333333\), and none left to train on"
     ):
         train(recipe(tmp_path / "one.xyz"), out=tmp_path / "out", report=silent)
+
+
+class Stopped(Exception):
+    """Of a training by its report."""
+
+
+def stop_after(epochs):
+    def report(row, _):
+        if row["epoch"] == epochs:
+            raise Stopped
+
+    return report
+
+
+def test_an_unfinished_training_is_not_overwritten_and_a_finished_one_may_be(data, tmp_path):
+    config, checkpoint_file = recipe(data, epochs=3), tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Stopped):
+        train(config, out=tmp_path, report=stop_after(1))
+    before = checkpoint_file.read_bytes()
+    with pytest.raises(
+        FileExistsError, match=r"holds a training after 1 of 3 epochs\. Go on with resume=True"
+    ) as caught:
+        train(config, out=tmp_path, report=silent)
+    assert str(checkpoint_file) in str(caught.value) and checkpoint_file.read_bytes() == before
+    train(config, out=tmp_path, resume=True, report=silent)
+    with pytest.raises(Stopped):
+        train(config, out=tmp_path, report=stop_after(1))
+    assert not (tmp_path / "model.safetensors").exists()  # the old model is not beside the new checkpoint
+
+
+@pytest.mark.parametrize("change", ["frames", "settings", "epochs"])
+def test_a_training_goes_on_with_its_own_frames_and_settings_alone(data, tmp_path, change):
+    with pytest.raises(Stopped):
+        train(recipe(data, epochs=3), out=tmp_path / "out", report=stop_after(1))
+    if change == "epochs":  # more of them are no other training
+        assert len(train(recipe(data, epochs=4), out=tmp_path / "out", resume=True, report=silent).history) == 4
+        return
+    other = data
+    if change == "frames":
+        other = tmp_path / "other.xyz"
+        frames = alloys()
+        frames[0].calc.results["energy"] += 0.1
+        write(other, frames)
+    config = recipe(other, epochs=3, **({"energy_weight": 3.0} if change == "settings" else {}))
+    with pytest.raises(ValueError, match="was written by a training on other frames or with other settings"):
+        train(config, out=tmp_path / "out", resume=True, report=silent)

@@ -101,3 +101,11 @@ def test_elements_that_the_base_model_knows_take_its_energies(potential):
     )
     moved_up = replace(potential, reference_energies=np.array([-1.0, -2.0]))
     np.testing.assert_array_equal(with_those_of(alone, moved_up).reference_energies, [-1.0, -3.0])
+
+
+def test_labels_of_the_caller_are_left_alone(potential):
+    atoms = labelled(potential, [0, 0])[0]
+    atoms.calc.results["energy"] = np.array(-40.0)  # as programs that compute with tensors may store it
+    end = replace(potential, reference_energies=potential.reference_energies + 1)
+    (after,) = moved([atoms], potential, end)
+    assert atoms.calc.results["energy"] == -40 and after.calc.results["energy"] == -40 + len(atoms)

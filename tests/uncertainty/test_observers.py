@@ -38,9 +38,9 @@ def test_a_run_stops_where_the_threshold_is_crossed(hot):
 def test_a_run_goes_on_and_frames_are_kept(hot, tmp_path):
     threshold = 2 * hot.calc.get_uncertainty(hot).worst
     dynamics = VelocityVerlet(hot, 4 * units.fs)
-    dynamics.attach(log_above(hot, threshold, tmp_path / "doubt.extxyz"), interval=5)
+    dynamics.attach(log_above(hot, threshold, tmp_path / "new" / "doubt.extxyz"), interval=5)
     dynamics.run(100)
-    frames = read(tmp_path / "doubt.extxyz", ":")
+    frames = read(tmp_path / "new" / "doubt.extxyz", ":")
     assert 0 < len(frames) < 21
     assert all(frame.info["uncertainty"] > threshold for frame in frames)
     for frame in frames:  # positions are written with eight digits

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.io import write
 
 from latte_ase import LatteCalculator
 from latte_ase.committee import Committee
@@ -40,6 +41,11 @@ def test_the_least_certain_is_first_and_copies_are_left_out(certain, copper):
     assert {original[c.index] for c in chosen} >= {6, 7}
     everything = select(certain, frames, len(frames))
     assert sorted(original[c.index] for c in everything) == list(range(8))
+
+
+def test_frames_may_be_a_file(certain, copper, tmp_path):
+    write(tmp_path / "frames.extxyz", copper(3, seed=8))
+    assert select(certain, tmp_path / "frames.extxyz", 2)[0].index in range(3)
 
 
 def test_a_count_that_cannot_be(certain, copper):
