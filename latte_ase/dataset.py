@@ -161,7 +161,7 @@ def _alike(atoms: Atoms, name: str) -> str:
 def _stale(atoms: Atoms) -> bool:
     """Whether the labels were computed for another structure; shifts, as a whole or by lattice vectors, are none."""
     then = getattr(atoms.calc, "atoms", None)
-    if then is None:
+    if not isinstance(then, Atoms):
         return False
     if len(then) != len(atoms) or (then.numbers != atoms.numbers).any():
         return True
