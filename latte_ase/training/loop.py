@@ -246,12 +246,8 @@ def frames_of(config: Config) -> tuple[list[Atoms], list[Atoms]]:
     return [frames[k] for k in kept], [frames[k] for k in out_of]
 
 
-def _begin(folder: Path) -> None:
-    """Make way for a new training.
-
-    Raises:
-        FileExistsError: there is one that has not come to its end.
-    """
+def _refuse_unfinished(folder: Path) -> None:
+    """Raise FileExistsError where a folder holds a training that has not come to its end."""
     if (folder / CHECKPOINT).is_file():
         facts = checkpoint.facts(folder / CHECKPOINT)
         done = len(facts["history"])
@@ -260,7 +256,6 @@ def _begin(folder: Path) -> None:
                 f"{folder} holds a training after {done} of {facts['epochs']} epochs. Go on with resume=True (--resume), "
                 f"take another folder, or delete {folder / CHECKPOINT}."
             )
-    (folder / FILE).unlink(missing_ok=True)  # else a new checkpoint would lie beside an old model
 
 
 def train(config, *, out: str | Path | None = None, resume: bool = False, report=None) -> Result:
@@ -287,7 +282,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     if resume and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
     if not resume:
-        _begin(folder)
+        _refuse_unfinished(folder)
     frames, held = frames_of(config)
     labels = config.training.labels
     advice = "Or set {name}_weight to 0."
@@ -303,6 +298,8 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
         train_frames = dataset.prepare(potential, frames, skin=config.training.skin)
     from latte_ase.training.progress import epoch_bar
 
+    if not resume:  # not before all was checked; else a new checkpoint would lie beside an old model
+        (folder / FILE).unlink(missing_ok=True)
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
         result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])

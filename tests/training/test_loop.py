@@ -293,6 +293,9 @@ def test_an_unfinished_training_is_not_overwritten_and_a_finished_one_may_be(dat
         train(config, out=tmp_path, report=silent)
     assert str(checkpoint_file) in str(caught.value) and checkpoint_file.read_bytes() == before
     train(config, out=tmp_path, resume=True, report=silent)
+    with pytest.raises(FileNotFoundError):
+        train(recipe("nowhere.xyz"), out=tmp_path, report=silent)
+    assert (tmp_path / "model.safetensors").exists()  # a mistake costs nothing
     with pytest.raises(Stopped):
         train(config, out=tmp_path, report=stop_after(1))
     assert not (tmp_path / "model.safetensors").exists()  # the old model is not beside the new checkpoint
