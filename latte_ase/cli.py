@@ -134,12 +134,13 @@ def finetune(
         Path | None, typer.Option(help="structures of the model's own data, against forgetting")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over FILE; default: about 2500 steps")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,
 ):
     """Adapt a model to new labels; elements that it does not know are added."""
     from latte_ase.finetuning import finetune as run
 
     length: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
-    result = run(model, file, out=out, valid=valid, strategy=strategy, replayed=replayed, **length)
+    result = run(model, file, out=out, valid=valid, strategy=strategy, replayed=replayed, resume=resume, **length)
     print(result.table)
     try:
         result.plot(out / "finetuning.png")

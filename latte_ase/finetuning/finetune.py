@@ -25,7 +25,7 @@ from latte_ase.potential import Potential
 from latte_ase.pretrained import FILE, load_model
 from latte_ase.training import reference_energies
 from latte_ase.training.config import TrainingConfig
-from latte_ase.training.loop import fit
+from latte_ase.training.loop import CHECKPOINT, check_folder, fit
 from latte_ase.training.parametrisation import Parametrisation
 from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.progress import epoch_bar
@@ -61,6 +61,7 @@ def finetune(
     replayed=None,
     energies: dict[str, float] | None = None,
     patience: int = 50,
+    resume: bool = False,
     report=None,
     **training,
 ) -> FineTuned:
@@ -69,7 +70,7 @@ def finetune(
     Args:
         model: what `latte_ase.load_model` takes.
         frames: file or list of ase.Atoms with energies and forces.  Elements that the model does not know are added to it.
-        out: folder for the new model, metrics.csv and a checkpoint; None writes nothing.
+        out: folder for the new model and metrics.csv, and until both are complete a checkpoint; None writes nothing.
         valid: held-out frames, as `frames`; None holds out `valid_fraction` of `frames`.
         valid_fraction: see `valid`; at least one frame.
         strategy: "full" trains all parameters, "network" the networks on the descriptor as it is, "last-layer"
@@ -80,6 +81,7 @@ def finetune(
             labels get those that the base model predicts.
         energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
         patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
+        resume: go on from the checkpoint that a fine-tuning with the same arguments left in `out` when it was stopped.
         report: called after every epoch with (row, epochs); default shows a progress bar.
         **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 1e-3, ema 0.99, energy_weight 100
             and epochs for 2500 steps.
@@ -88,10 +90,17 @@ def finetune(
         `FineTuned`; `.calculator` is ready to use, `print(result.table)` shows before and after.
 
     Raises:
+        FileExistsError: `out` holds an unfinished fine-tuning, and `resume` was not asked for.
+        FileNotFoundError: there is nothing to resume from.
         TypeError: an unknown keyword.
         ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
             `valid`; nothing has been trained yet.
     """
+    folder = None if out is None else Path(out).expanduser()
+    if folder is not None:
+        check_folder(folder, resume=resume)
+    elif resume:
+        raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
     new = _new_frames(frames, valid, valid_fraction, settings)
@@ -110,7 +119,6 @@ def finetune(
     evaluations = {stage: evaluate(potential, new.held, labels=labels) for stage, potential in stages.items()}
     base_evaluations = {"base model": evaluate(base, old.held, labels=labels)} if old.held else {}
 
-    folder = None if out is None else Path(out).expanduser()
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
     train = new.train + reference_energies.moved(old.train, base, start)
     held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
@@ -125,6 +133,7 @@ def finetune(
             parametrise=parametrise,
             order=replay.order(len(new.train), len(old.train), settings.seed),
             folder=folder,
+            resume=resume,
             patience=patience,
             report=show,
         )
@@ -141,7 +150,10 @@ def finetune(
         "held_out": {stage: evaluation.metrics for stage, evaluation in evaluations.items()},
     }
     potential = replace(result.potential, metadata=_metadata(base, folder, facts))
-    path = potential.save(folder / FILE) if folder else None
+    path = None
+    if folder is not None:
+        path = potential.save(folder / FILE)
+        (folder / CHECKPOINT).unlink()  # one that stopped early would look unfinished
     return FineTuned(potential, result.history, evaluations, base_evaluations, path)
 
 

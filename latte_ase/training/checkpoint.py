@@ -18,7 +18,7 @@ def save(path, tree, known: dict[str, Any]) -> None:
     """Write a pytree of arrays and JSON facts in one atomic step; raises as `write_atomically`."""
     leaves = jax.tree.leaves(tree)
     arrays = {f"{k:06d}": np.asarray(leaf, order="C") for k, leaf in enumerate(leaves)}
-    advice = "Training then goes on from the last checkpoint with resume=True (latte-ase train --resume); fine-tuning begins anew."
+    advice = "Training then goes on from the last checkpoint with resume=True (--resume)."
     write_atomically(Path(path), to_bytes(arrays, {"facts": json.dumps(known)}), advice=advice)
 
 

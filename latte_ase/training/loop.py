@@ -246,15 +246,23 @@ def frames_of(config: Config) -> tuple[list[Atoms], list[Atoms]]:
     return [frames[k] for k in kept], [frames[k] for k in out_of]
 
 
-def _refuse_unfinished(folder: Path) -> None:
-    """Raise FileExistsError where a folder holds a training that has not come to its end."""
-    if (folder / CHECKPOINT).is_file():
-        facts = checkpoint.facts(folder / CHECKPOINT)
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """See that a training may begin in a folder, or go on there.
+
+    Raises:
+        FileExistsError: it is to begin, and the folder holds one that has not come to its end.
+        FileNotFoundError: it is to go on, and there is no checkpoint.
+    """
+    path = folder / CHECKPOINT
+    if resume and not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
+    if not resume and path.is_file():
+        facts = checkpoint.facts(path)
         done = len(facts["history"])
         if done < facts.get("epochs", 0):
             raise FileExistsError(
                 f"{folder} holds a training after {done} of {facts['epochs']} epochs. Go on with resume=True (--resume), "
-                f"take another folder, or delete {folder / CHECKPOINT}."
+                f"take another folder, or delete {path}."
             )
 
 
@@ -279,10 +287,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     refuse_fork()
     config = load_config(config)
     folder = Path(out if out is not None else config.model.name).expanduser()
-    if resume and not (folder / CHECKPOINT).is_file():
-        raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
-    if not resume:
-        _refuse_unfinished(folder)
+    check_folder(folder, resume=resume)
     frames, held = frames_of(config)
     labels = config.training.labels
     advice = "Or set {name}_weight to 0."

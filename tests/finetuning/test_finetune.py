@@ -82,7 +82,51 @@ def test_result_is_a_ready_calculator_and_a_file(tuned):
     assert not {"recipe", "metrics", "frames", "level_of_theory", "data"} & set(loaded.metadata)
     atoms.calc = latte_ase.LatteCalculator(loaded)
     np.testing.assert_array_equal(atoms.get_forces(), forces)
-    assert (tuned.path.parent / "metrics.csv").is_file()
+    assert sorted(path.name for path in tuned.path.parent.iterdir()) == ["metrics.csv", "model.safetensors"]
+
+
+def stop_after(epoch):
+    def report(row, epochs):
+        if row["epoch"] == epoch:
+            raise KeyboardInterrupt
+
+    return report
+
+
+@pytest.mark.parametrize("strategy", ["full", "lora"])
+def test_one_that_was_stopped_goes_on_to_the_same_numbers(base, tmp_path, strategy):
+    seen = []
+    how = {"strategy": strategy, "replayed": frames(4, seed=0), "epochs": 4}
+    whole = finetune(base, frames(6, seed=1, factor=2.0), **how, report=lambda row, epochs: None)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(base, frames(6, seed=1, factor=2.0), **how, out=tmp_path, report=stop_after(2))
+    with pytest.raises(FileExistsError, match=r"holds a training after 2 of 4 epochs\. Go on with resume=True"):
+        finetune(base, frames(6, seed=1, factor=2.0), **how, out=tmp_path)
+    resumed = finetune(
+        base, frames(6, seed=1, factor=2.0), **how, out=tmp_path, resume=True, report=lambda row, _: seen.append(row["epoch"])
+    )  # fmt: skip
+    assert seen == [3, 4] and [row["epoch"] for row in resumed.history] == [1, 2, 3, 4]
+    assert resumed.errors == whole.errors
+    for name, value in model_io.flatten(whole.potential.params).items():
+        np.testing.assert_array_equal(model_io.flatten(resumed.potential.params)[name], value)
+
+
+def test_one_that_stopped_early_may_be_done_again(base, tmp_path):
+    for _ in range(2):
+        result = finetune(base, frames(4, seed=1), out=tmp_path, epochs=9, patience=1, rate=1.0, report=lambda *_: None)
+        assert len(result.history) < 9
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "out"),
+    [
+        (ValueError, "resume=True needs the folder of the fine-tuning that was stopped; give it as out", None),
+        (FileNotFoundError, "There is no checkpoint in .*nowhere to resume from", "nowhere"),
+    ],
+)
+def test_nothing_to_resume_from_is_told(base, tmp_path, error, message, out):
+    with pytest.raises(error, match=message):
+        finetune(base, frames(4, seed=1), out=out and tmp_path / out, resume=True)
 
 
 def test_last_layer_changes_the_last_layer_alone(base):
