@@ -116,17 +116,13 @@ def main(options):
 
 
 def cells(rows: list[dict]) -> Table:
-    """Energy / force errors of the presets beside the published ones; with a star those of a preset with other settings."""
-    judged = [row for row in rows if row["held"] == HELD and row["seed"] == 0]
-    plain = {(row["molecule"], row["preset"]): row for row in sorted(judged, key=tested)}
+    """Energy / force errors of the presets beside the published ones."""
+    plain = {(row["molecule"], row["preset"]): row for row in rows if tested(row) and row["seed"] == 0}
     presets = [p for p in PRESETS if any(preset == p for _, preset in plain)]
     lines = []
     for molecule, published in PUBLISHED.items():
         mine = [plain.get((molecule, preset)) for preset in presets]
-        ours = [
-            f"{number(row['energy'], 2)} / {number(row['force'], 3)}{'' if tested(row) else ' *'}" if row else "–"
-            for row in mine
-        ]
+        ours = [f"{number(row['energy'], 2)} / {number(row['force'], 3)}" if row else "–" for row in mine]
         lines.append((molecule, *ours, *(f"{published[c][0]} / {published[c][1]}" for c in COLUMNS)))
     return Table("rMD17", ("molecule", *presets, *COLUMNS), lines)
 
