@@ -7,7 +7,7 @@ Acetylacetone (PBE) from a model of 3BPA (wB97X), and ethanol from a model of as
 acac/train_300K.extxyz and the sets of family.py, whose training frames the base models know; see docs/family.md for
 their sources.  Frames are
 the first ones of a random order, a tenth of them held out to stop early; errors are those of test frames that nothing else
-saw.  From scratch the same architecture is trained with the same frames and as many steps, at 3e-3 instead of 1e-3.
+saw.  From scratch the same architecture is trained with the same frames and as many steps, at 3e-3 instead of 2e-3.
 `replay` is "full" with frames of the base model's own data.  Results go to OUT/curves.jsonl; one that is there is not repeated.
 """
 

@@ -34,7 +34,7 @@ STEPS = 2500
 """Steps of a fine-tuning by default; early stopping usually ends it sooner."""
 DEFAULTS = {
     "batch_size": 2,
-    "rate": 1e-3,
+    "rate": 2e-3,
     "ema": 0.99,
     "energy_weight": 100.0,
 }
@@ -83,7 +83,7 @@ def finetune(
         patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
         resume: go on from the checkpoint that a fine-tuning with the same arguments left in `out` when it was stopped.
         report: called after every epoch with (row, epochs); default shows a progress bar.
-        **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 1e-3, ema 0.99, energy_weight 100
+        **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 2e-3, ema 0.99, energy_weight 100
             and epochs for 2500 steps.
 
     Returns:

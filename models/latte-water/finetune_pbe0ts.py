@@ -64,8 +64,7 @@ def main(folder, out="finetune-pbe0ts"):
 
 def tune(frames, strategy):
     """Fine-tune the shipped model."""
-    how = {"optimiser": "adamw", "epochs": epochs(len(frames))}  # as the table of the card was made
-    return finetune("latte-water", frames, strategy=strategy, report=quiet, **how)
+    return finetune("latte-water", frames, strategy=strategy, report=quiet, epochs=epochs(len(frames)))
 
 
 def quiet(row, epochs):
