@@ -54,6 +54,13 @@ def run(atoms, model, ensemble, picoseconds) -> list:
         return frames[len(frames) // 10 :]
 
 
+def at_energy(atoms, energy) -> None:
+    """Scale the momenta to this total energy in eV; the mean one of NVT gives NVE the temperature of NVT, which one moment's would not."""
+    Stationary(atoms)  # the thermostat pushes the liquid as a whole, which is no diffusion
+    kinetic = energy - atoms.get_potential_energy()
+    atoms.set_momenta(atoms.get_momenta() * np.sqrt(kinetic / atoms.get_kinetic_energy()))
+
+
 def diffusion(frames) -> float:
     """Of the oxygens, 1e-9 m^2/s: the slope of the mean squared displacement between 1 ps and a fifth of the run, over 6."""
     x = np.array([atoms.positions[atoms.numbers == 8] for atoms in frames])
@@ -94,7 +101,7 @@ def main(model="latte-water", folder=".", picoseconds=50):
     print(f"| longest O-H bond | {max(map(longest_bond, nvt)):.2f} Å |")
     print(f"| first maximum of g_OO | {rdf[peak]:.2f} at {r[peak]:.2f} Å |", flush=True)
     start = atoms.copy()
-    Stationary(atoms)  # the thermostat pushes the liquid as a whole, which is no diffusion
+    at_energy(atoms, np.mean([a.get_total_energy() for a in nvt]))
     nve = run(atoms, model, simulate.NVE(), picoseconds)
     energies = np.array([a.get_total_energy() / len(a) for a in nve])
     times = BETWEEN * np.arange(len(nve))
