@@ -120,7 +120,7 @@ class TrainingConfig:
         rate: peak learning rate, reached after the warm-up, then a cosine down to 1 % of it.
         warmup: share of all steps with a rising rate.
         weight_decay: decoupled decay of the networks' weight matrices.
-        mixing_decay: the same of the descriptor's mixing.
+        mixing_decay: the same of the descriptor's mixing; `latte` has none.
         clip: largest norm of the gradient.
         ema: decay of the moving average of parameters, which is what is validated and saved.
         energy_weight: of the squared error in eV/atom.

@@ -241,6 +241,24 @@ def test_fitted_reference_energies_leave_no_common_error_and_given_ones_stay(dat
     assert result.potential.metadata["metrics"]["valid_energy_mae"] == pytest.approx(mean, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [{}, {"descriptor": "reduced", "mixing": "random"}, {"descriptor": "reduced"}],
+    ids=["none", "random", "learned"],
+)
+def test_a_decay_that_would_do_nothing_is_refused(data, tmp_path, model):
+    config = recipe(data, mixing_decay=0.1, epochs=1)
+    config["model"] |= model
+    if model == {"descriptor": "reduced"}:
+        train(config, out=tmp_path / "out", report=silent)
+        return
+    with pytest.raises(
+        ValueError, match=r"mixing_decay is 0\.1, but (Latte|Reduced) has no mixing that is learned\. Leave"
+    ):
+        train(config, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_forces_alone_are_enough(tmp_path):
     write(tmp_path / "forces.xyz", alloys(("forces",)))
     result = train(recipe(tmp_path / "forces.xyz", energy_weight=0.0, epochs=1), out=tmp_path / "out", report=silent)
