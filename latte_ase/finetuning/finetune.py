@@ -26,6 +26,7 @@ from latte_ase.pretrained import FILE, load_model
 from latte_ase.training import reference_energies
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.loop import CHECKPOINT, check_folder, fit
+from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
 from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.progress import epoch_bar
@@ -103,6 +104,7 @@ def finetune(
         raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
+    refuse_idle_decay(settings, base)
     new = _new_frames(frames, valid, valid_fraction, settings)
     old = _base_frames(base, replayed, valid_fraction, settings)
     if "epochs" not in training:

@@ -21,7 +21,7 @@ from latte_ase.atomic_file import remove_leftovers, write_atomically
 from latte_ase.compilation import jit
 from latte_ase.dataset import Frame
 from latte_ase.fork import refuse_fork
-from latte_ase.model_io import digest, flatten
+from latte_ase.model_io import digest
 from latte_ase.potential import Potential, device_constants
 from latte_ase.pretrained import FILE
 from latte_ase.training import checkpoint, reference_energies
@@ -29,7 +29,7 @@ from latte_ase.training.batches import Batches, cast
 from latte_ase.training.config import Config, TrainingConfig, load_config
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.loss import Errors, add, criterion, errors, metrics, predict
-from latte_ase.training.optimiser import optimiser
+from latte_ase.training.optimiser import optimiser, refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation, everything
 from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.step import State, make_step
@@ -112,10 +112,8 @@ def fit(
         FloatingPointError: the validation error is no longer a number.
         OSError: the disk is full; says how to go on.
         RuntimeError: the process was forked from one that used JAX.
-        ValueError: `mixing_decay` where the descriptor has no mixing that is learned.
     """
     refuse_fork()
-    _refuse_idle_decay(potential, training)
     train, valid = (Batches(potential, f, training.batch_size) for f in (train_frames, valid_frames))
 
     def shuffled(epoch: int) -> np.ndarray:
@@ -185,19 +183,6 @@ class Standing:
         facts = {"history": self.history, "best": self.best, "epochs": self.epochs, "identity": self.identity}
         checkpoint.save(folder / CHECKPOINT, (self.state, self.best_trained), facts)
         write_metrics(folder / METRICS, self.history)
-
-
-def _refuse_idle_decay(potential: Potential, training: TrainingConfig) -> None:
-    """Raise ValueError where `mixing_decay` would do nothing, or spoil what is to stay random."""
-    descriptor = potential.architecture.descriptor
-    learned = (
-        any("mixing" in name for name in flatten(potential.params)) and getattr(descriptor, "mixing", "") != "random"
-    )
-    if training.mixing_decay > 0 and not learned:
-        raise ValueError(
-            f"mixing_decay is {training.mixing_decay}, but {type(descriptor).__name__} has no mixing that is learned. Leave it out, "
-            "or set it to 0."
-        )
 
 
 def _open(folder: Path, start: Standing, *, resume: bool) -> Standing:
@@ -311,6 +296,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     if {"energy", "forces"} <= set(labels):
         refuse_implausible_labels(frames)
     potential = initial_potential(config, frames)
+    refuse_idle_decay(config.training, potential)
     train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
     energies = reference_energies.initial(config, potential, train_frames)
     potential = with_constants(replace(potential, reference_energies=energies), train_frames)

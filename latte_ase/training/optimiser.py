@@ -14,6 +14,7 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
+from latte_ase.potential import Potential
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.parametrisation import MATRICES
 
@@ -42,6 +43,17 @@ def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformat
         optax.add_decayed_weights(-config.mixing_decay, mask=_named("mixing")),
         optax.scale_by_schedule(rate),
     )
+
+
+def refuse_idle_decay(config: TrainingConfig, potential: Potential) -> None:
+    """Raise ValueError where `mixing_decay` would do nothing, or move a mixing that is to stay random."""
+    descriptor = potential.architecture.descriptor
+    there = any(jax.tree.leaves(_named("mixing")(potential.params)))
+    if config.mixing_decay > 0 and (not there or getattr(descriptor, "mixing", "") == "random"):
+        raise ValueError(
+            f"mixing_decay is {config.mixing_decay}, but {type(descriptor).__name__} has no mixing that is learned. Leave it "
+            "out, or set it to 0."
+        )
 
 
 def _named(kind: str):

@@ -277,6 +277,11 @@ def test_unknown_strategy_is_refused(base):
         finetune(base, frames(4, seed=2), strategy="lorax")
 
 
+def test_a_decay_that_would_do_nothing_is_refused(base):
+    with pytest.raises(ValueError, match=r"mixing_decay is 0\.03, but Latte has no mixing that is learned"):
+        finetune(base, frames(4, seed=1), mixing_decay=0.03)
+
+
 def test_unknown_keyword_is_refused(base):
     with pytest.raises(TypeError, match="finetune got epoch; allowed besides its own arguments are epochs, batch_size"):
         finetune(base, frames(4, seed=2), epoch=3)

@@ -252,11 +252,12 @@ def test_a_decay_that_would_do_nothing_is_refused(data, tmp_path, model):
     if model == {"descriptor": "reduced"}:
         train(config, out=tmp_path / "out", report=silent)
         return
+    (tmp_path / "model.safetensors").write_text("of another training")
     with pytest.raises(
         ValueError, match=r"mixing_decay is 0\.1, but (Latte|Reduced) has no mixing that is learned\. Leave"
     ):
-        train(config, out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        train(config, out=tmp_path)
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model.safetensors"]  # a mistake costs nothing
 
 
 def test_forces_alone_are_enough(tmp_path):
