@@ -1,4 +1,4 @@
-"""Physics of the models of one element: lattice and elastic constants, phonons, vacancy, dynamics.
+"""Physics of the models of one element: lattice and elastic constants, phonons, vacancy and its hop, dynamics.
 
     python models/crystal.py NAME [MODEL]
 
@@ -111,6 +111,23 @@ def vacancy(atoms: Atoms, calculator, repeat: int) -> tuple[float, float, bool]:
     return cell.get_potential_energy() - len(cell) * bulk_energy, moved, bool(converged)
 
 
+def halfway(atoms: Atoms, calculator, repeat: int) -> float:
+    """Energy in eV of the crystal with one atom less and another halfway between its own site and the empty one.
+
+    The others are relaxed.  Inversion about the atom holds it where it is, which is the saddle point of the hop, or a
+    shallow minimum between two of them; taken from `vacancy`'s, with one energy per atom of the crystal, it is what the hop meets.
+    """
+    cell = atoms.repeat(repeat)
+    bulk_energy = atoms.get_potential_energy() / len(atoms)
+    apart = cell.get_all_distances(mic=True)[0]
+    hopping = int(np.argmin(np.where(np.arange(len(cell)) == 0, np.inf, apart)))
+    cell.positions[hopping] += cell.get_distance(hopping, 0, mic=True, vector=True) / 2
+    del cell[0]
+    cell.calc = calculator
+    BFGS(cell, logfile=None).run(fmax=0.01, steps=300)
+    return cell.get_potential_energy() - len(cell) * bulk_energy
+
+
 def displacement(atoms: Atoms, calculator, temperature: float, *, timestep: float = 2.0) -> float:
     """Root mean square distance of the atoms from where they began, Angstrom, after 50 ps of NVT.
 
@@ -153,6 +170,8 @@ def main(name: str, model: str | None = None) -> None:
         f"| phonon frequencies, shifted 8 x 8 x 8 mesh (THz) | {frequencies.min():.2f} to {frequencies.max():.2f} | |"
     )
     print(f"| vacancy formation energy, {n - 1} atoms (eV) | {formation:.2f} | {crystal.vacancy} |")
+    barrier = halfway(atoms, calculator, crystal.repeat) - formation
+    print(f"| an atom halfway into the vacancy, above it (eV) | {barrier:.2f} | |")
     print(f"| vacancy relaxation | converged {converged}, largest displacement {moved:.2f} Å | |")
     for temperature in (300.0, round(0.8 * crystal.melting)):
         strict = LatteCalculator.from_pretrained(model, strict=True)

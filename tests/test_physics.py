@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.mep import NEB
 from ase.optimize import FIRE
 from ase.vibrations import Vibrations, VibrationsData
 from phonopy import Phonopy
@@ -51,6 +53,29 @@ def test_silicon_is_elastically_stable(silicon):
     check, _, atoms = silicon
     c11, c12, c44 = check.elastic_constants(atoms)
     assert c11 > abs(c12) and c11 + 2 * c12 > 0 and c44 > 0
+
+
+def test_an_atom_halfway_into_a_vacancy_is_where_a_band_is_highest():
+    """In fcc the saddle point lies halfway; by EMT, which knows nothing of this package."""
+    check = crystal()
+    calculator = EMT()
+    atoms = check.relaxed_cell(check.CRYSTALS["latte-cu"], calculator)
+    formation, _, converged = check.vacancy(atoms, calculator, 3)
+    assert converged
+    ends = [atoms.repeat(3), atoms.repeat(3)]
+    ends[1].positions[1] = ends[1].positions[0]  # its nearest neighbour
+    for cell in ends:
+        del cell[0]
+        cell.calc = EMT()
+        FIRE(cell, logfile=None).run(fmax=0.01, steps=200)
+    images = [ends[0], *(ends[0].copy() for _ in range(3)), ends[1]]
+    for image in images[1:-1]:
+        image.calc = EMT()
+    band = NEB(images, climb=True, method="improvedtangent")
+    band.interpolate(mic=True)
+    FIRE(band, logfile=None).run(fmax=0.02, steps=100)
+    energies = [image.get_potential_energy() for image in images]
+    assert check.halfway(atoms, calculator, 3) - formation == pytest.approx(max(energies) - energies[0], abs=2e-3)
 
 
 def test_phonopy_finds_the_same_frequencies_by_displacements_and_from_the_hessian(silicon):
