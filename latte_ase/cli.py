@@ -133,7 +133,9 @@ def finetune(
     replayed: Annotated[
         Path | None, typer.Option(help="structures of the model's own data, against forgetting")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="passes over FILE; default: about 2500 steps")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="passes over FILE; default: about 2500 steps, at least 10 passes")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,
 ):
     """Adapt a model to new labels; elements that it does not know are added."""
@@ -143,7 +145,7 @@ def finetune(
     result = run(model, file, out=out, valid=valid, strategy=strategy, replayed=replayed, resume=resume, **length)
     print(result.table)
     try:
-        result.plot(out / "finetuning.png")
+        result.plot(out.expanduser() / "finetuning.png")
     except ImportError as error:
         print(error)
     print(f"model: {result.path}")

@@ -8,6 +8,7 @@ with early stopping on held-out frames.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +23,9 @@ from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
 from latte_ase.potential import Potential
-from latte_ase.pretrained import FILE, load_model
-from latte_ase.training import reference_energies
-from latte_ase.training.config import TrainingConfig
+from latte_ase.pretrained import FILE, list_models, load_model
+from latte_ase.training import identity, reference_energies
+from latte_ase.training.config import TrainingConfig, plain
 from latte_ase.training.loop import CHECKPOINT, check_folder, fit
 from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
@@ -71,7 +72,8 @@ def finetune(
     Args:
         model: what `latte_ase.load_model` takes.
         frames: file or list of ase.Atoms with energies and forces.  Elements that the model does not know are added to it.
-        out: folder for the new model and metrics.csv, and until both are complete a checkpoint; None writes nothing.
+        out: folder for the new model and metrics.csv, and until both are complete a checkpoint; None writes nothing.  A model
+            that is there is replaced, unless it is the one that is to be fine-tuned.
         valid: held-out frames, as `frames`; None holds out `valid_fraction` of `frames`.
         valid_fraction: see `valid`; at least one frame.
         strategy: "full" trains all parameters, "network" the networks on the descriptor as it is, "last-layer"
@@ -82,10 +84,11 @@ def finetune(
             labels get those that the base model predicts.
         energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
         patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
-        resume: go on from the checkpoint that a fine-tuning with the same arguments left in `out` when it was stopped.
+        resume: go on from the checkpoint that a fine-tuning with the same arguments left in `out` when it was stopped;
+            `epochs` may be others.
         report: called after every epoch with (row, epochs); default shows a progress bar.
         **training: attributes of `latte_ase.training.TrainingConfig`.  Without them: batch_size 2, rate 2e-3, ema 0.99, energy_weight 100
-            and epochs for 2500 steps.
+            and epochs for 2500 steps, at least 10.
 
     Returns:
         `FineTuned`; `.calculator` is ready to use, `print(result.table)` shows before and after.
@@ -95,18 +98,20 @@ def finetune(
         FileNotFoundError: there is nothing to resume from.
         TypeError: an unknown keyword.
         ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
-            `valid`; nothing has been trained yet.
+            `valid`, or `out` is where the base model is; nothing has been trained yet.
     """
     folder = None if out is None else Path(out).expanduser()
     if folder is not None:
         check_folder(folder, resume=resume)
+        _refuse_folder_of_base(folder, model)
     elif resume:
         raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
-    refuse_idle_decay(settings, base)
+    refuse_idle_decay(settings, base, parametrise(base).start)
     new = _new_frames(frames, valid, valid_fraction, settings)
-    old = _base_frames(base, replayed, valid_fraction, settings)
+    memories = [] if replayed is None else dataset.read_frames(replayed)
+    old = _base_frames(base, memories, valid_fraction, settings)
     if "epochs" not in training:
         batches = -(-(len(new.train) + min(len(new.train), len(old.train))) // settings.batch_size)
         settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
@@ -126,6 +131,10 @@ def finetune(
     held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
     prepared = dataset.prepare(start, train)
     start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
+    sets = {"train": new.train, "held": new.held, "replayed": memories}
+    given = [identity.settings(settings), name, energies and plain(energies), valid_fraction]
+    if folder is not None and not resume:  # not before all was checked; else a checkpoint would lie beside an old model
+        (folder / FILE).unlink(missing_ok=True)
     with epoch_bar(settings.epochs, f"fine-tuning ({name})", report) as show:
         result = fit(
             start,
@@ -136,6 +145,7 @@ def finetune(
             order=replay.order(len(new.train), len(old.train), settings.seed),
             folder=folder,
             resume=resume,
+            origin=identity.checksum(given, sets, base=base),
             patience=patience,
             report=show,
         )
@@ -159,13 +169,26 @@ def finetune(
     return FineTuned(potential, result.history, evaluations, base_evaluations, path)
 
 
+def _refuse_folder_of_base(folder: Path, model) -> None:
+    """Raise ValueError where the new model would take the place of the one that it starts from."""
+    if not isinstance(model, (str, os.PathLike)) or model in list_models():
+        return
+    path = Path(model).expanduser()
+    path = path / FILE if path.is_dir() else path
+    if path.is_file() and (folder / FILE).is_file() and path.samefile(folder / FILE):
+        raise ValueError(
+            f"{folder} holds the model that is to be fine-tuned; it would be gone if the fine-tuning stopped half-way. Give "
+            "another folder as out."
+        )
+
+
 def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
     """The base model's, but for what is about its own training; and what fine-tuning did."""
     kept = {
         k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames", "level_of_theory", "data")
     }
     name = base.metadata.get("name")
-    mine = {"name": folder.name if folder else f"{name or 'model'}-finetuned", "base": name or "unnamed"}
+    mine = {"name": folder.resolve().name if folder else f"{name or 'model'}-finetuned", "base": name or "unnamed"}
     return {**kept, **mine, "finetuning": facts}
 
 
@@ -196,11 +219,11 @@ def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) 
     return _Frames(structures, held)
 
 
-def _base_frames(base: Potential, replayed, valid_fraction: float, settings: TrainingConfig) -> _Frames:
+def _base_frames(base: Potential, memories: list[Atoms], valid_fraction: float, settings: TrainingConfig) -> _Frames:
     """Frames of the base model's data with labels, split; none where none are given."""
-    if replayed is None:
+    if not memories:
         return _Frames([], [])
-    structures = replay.labelled(base, dataset.read_frames(replayed), settings.labels)
+    structures = replay.labelled(base, memories, settings.labels)
     dataset.require_labels(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
     if len(structures) < 2:
         raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")

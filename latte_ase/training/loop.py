@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,12 +20,11 @@ from latte_ase.atomic_file import remove_leftovers, write_atomically
 from latte_ase.compilation import jit
 from latte_ase.dataset import Frame
 from latte_ase.fork import refuse_fork
-from latte_ase.model_io import digest
 from latte_ase.potential import Potential, device_constants
 from latte_ase.pretrained import FILE
-from latte_ase.training import checkpoint, reference_energies
+from latte_ase.training import checkpoint, identity, reference_energies
 from latte_ase.training.batches import Batches, cast
-from latte_ase.training.config import Config, TrainingConfig, load_config
+from latte_ase.training.config import Config, TrainingConfig, load_config, plain
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.loss import Errors, add, criterion, errors, metrics, predict
 from latte_ase.training.optimiser import optimiser, refuse_idle_decay
@@ -88,6 +86,7 @@ def fit(
     order: Callable[[int], np.ndarray] | None = None,
     folder: Path | None = None,
     resume: bool = False,
+    origin: str = "",
     patience: int | None = None,
     report: Callable[[dict[str, float], int], None] | None = None,
 ) -> Result:
@@ -102,6 +101,7 @@ def fit(
             them, shuffled.
         folder: where metrics.csv and checkpoint.safetensors are written; None writes nothing.
         resume: continue from the checkpoint in `folder`.
+        origin: what the checkpoint has to have come from, see `identity.checksum`.
         patience: stop after so many epochs without a better validation error.
         report: called after every epoch with its row and the number of epochs.
 
@@ -125,9 +125,7 @@ def fit(
     trained = cast(parametrisation.start)
     params_of = jit(parametrisation.params)
     state = State(trained, trained, transformation.init(trained), np.zeros((), np.int32))
-    standing = Standing(
-        state, trained, epochs=training.epochs, identity=_identity(potential, training, train_frames, valid_frames)
-    )
+    standing = Standing(state, trained, epochs=training.epochs, identity=origin)
     if folder is not None:
         standing = _open(folder, standing, resume=resume)
     step = make_step(potential.architecture, transformation, training, parametrisation=parametrisation)
@@ -194,24 +192,11 @@ def _open(folder: Path, start: Standing, *, resume: bool) -> Standing:
     (state, best_trained), facts = checkpoint.load(folder / CHECKPOINT, (start.state, start.best_trained))
     if facts.get("identity", start.identity) != start.identity:
         raise ValueError(
-            f"The checkpoint {folder / CHECKPOINT} was written by a training on other frames or with other settings. Resume "
-            "with those that wrote it, or train into another folder."
+            f"The checkpoint {folder / CHECKPOINT} was written by a training on other frames, with other settings or from another "
+            "model. Resume with those that wrote it, or train into another folder."
         )
     write_metrics(folder / METRICS, facts["history"])  # a kill between the two files left it a row behind
     return Standing(state, best_trained, facts["best"], facts["history"], start.epochs, start.identity)
-
-
-def _identity(potential: Potential, training: TrainingConfig, *sets: Sequence[Frame]) -> str:
-    """Checksum of the architecture, the settings but for the number of epochs, and the labels of all frames."""
-    settings = training.to_dict() | {"epochs": None}
-    arrays = {
-        f"{which} {number} {name}": np.asarray(getattr(frame, name), float)
-        for which, frames in enumerate(sets)
-        for number, frame in enumerate(frames)
-        for name in ("species", "energy", "forces", "stress")
-        if getattr(frame, name) is not None
-    }
-    return digest(arrays, json.dumps([architecture_to_json(potential.architecture), settings]))
 
 
 def _row(epoch: int, total: Errors, checked: Errors, training: TrainingConfig) -> dict[str, float]:
@@ -250,16 +235,20 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """See that a training may begin in a folder, or go on there.
 
     Raises:
-        FileExistsError: it is to begin, and the folder holds one that has not come to its end.
+        FileExistsError: it is to begin, and the folder holds one that has not come to its end, which is a model file.
         FileNotFoundError: it is to go on, and there is no checkpoint.
     """
-    path = folder / CHECKPOINT
+    path, model = folder / CHECKPOINT, folder / FILE
     if resume and not path.is_file():
+        if model.is_file():
+            raise FileNotFoundError(
+                f"There is nothing to resume: {model} is finished. Use it, or train into another folder."
+            )
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
     if not resume and path.is_file():
         facts = checkpoint.facts(path)
         done = len(facts["history"])
-        if done < facts.get("epochs", 0):
+        if done < facts.get("epochs", 0) or not model.is_file():
             raise FileExistsError(
                 f"{folder} holds a training after {done} of {facts['epochs']} epochs. Go on with resume=True (--resume), "
                 f"take another folder, or delete {path}."
@@ -296,7 +285,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     if {"energy", "forces"} <= set(labels):
         refuse_implausible_labels(frames)
     potential = initial_potential(config, frames)
-    refuse_idle_decay(config.training, potential)
+    refuse_idle_decay(config.training, potential, potential.params)
     train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
     energies = reference_energies.initial(config, potential, train_frames)
     potential = with_constants(replace(potential, reference_energies=energies), train_frames)
@@ -307,7 +296,16 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     if not resume:  # not before all was checked; else a new checkpoint would lie beside an old model
         (folder / FILE).unlink(missing_ok=True)
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
-        result = fit(potential, config.training, train_frames, valid_frames, folder=folder, resume=resume, report=show)
+        result = fit(
+            potential,
+            config.training,
+            train_frames,
+            valid_frames,
+            folder=folder,
+            resume=resume,
+            origin=_origin(config, potential, frames, held),
+            report=show,
+        )
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
     if not (config.data.reference_energies or config.data.isolated_atoms):
         trained = reference_energies.refitted(trained, frames)
@@ -318,3 +316,17 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     trained = replace(trained, metadata={**trained.metadata, "metrics": best, "frames": [len(frames), len(held)]})
     path = trained.save(folder / FILE)
     return Result(trained, result.history, path)
+
+
+def _origin(config: Config, potential: Potential, frames: list[Atoms], held: list[Atoms]) -> str:
+    """Checksum of what a configuration trains, and on what."""
+    isolated = config.data.isolated_atoms
+    sets = {
+        "train": frames,
+        "valid": held,
+        "isolated": dataset.read_frames(config.path(isolated)) if isolated else [],
+    }
+    architecture = architecture_to_json(potential.architecture)
+    return identity.checksum(
+        [architecture, identity.settings(config.training), plain(config.data.reference_energies)], sets
+    )

@@ -45,14 +45,14 @@ def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformat
     )
 
 
-def refuse_idle_decay(config: TrainingConfig, potential: Potential) -> None:
-    """Raise ValueError where `mixing_decay` would do nothing, or move a mixing that is to stay random."""
+def refuse_idle_decay(config: TrainingConfig, potential: Potential, trained) -> None:
+    """Raise ValueError where `mixing_decay` would do nothing to what is trained, or move a mixing that is to stay random."""
     descriptor = potential.architecture.descriptor
-    there = any(jax.tree.leaves(_named("mixing")(potential.params)))
+    there = any(jax.tree.leaves(_named("mixing")(trained)))
     if config.mixing_decay > 0 and (not there or getattr(descriptor, "mixing", "") == "random"):
         raise ValueError(
-            f"mixing_decay is {config.mixing_decay}, but {type(descriptor).__name__} has no mixing that is learned. Leave it "
-            "out, or set it to 0."
+            f"mixing_decay is {config.mixing_decay}, but no mixing of {type(descriptor).__name__} is learned here. Set it to 0; to "
+            "leave it out is not enough where a preset has it."
         )
 
 

@@ -13,7 +13,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import latte_ase
 from latte_ase import finetune, model_io
 from latte_ase.dataset import prepare, split
+from latte_ase.finetuning import replay
 from latte_ase.finetuning.finetune import with_repulsion_outside
+from latte_ase.potential import Potential
 from latte_ase.training.parametrisation import low_rank
 from latte_ase.training.reference_energies import with_those_of
 
@@ -109,6 +111,89 @@ def test_one_that_was_stopped_goes_on_to_the_same_numbers(base, tmp_path, strate
     assert resumed.errors == whole.errors
     for name, value in model_io.flatten(whole.potential.params).items():
         np.testing.assert_array_equal(model_io.flatten(resumed.potential.params)[name], value)
+
+
+@pytest.mark.parametrize("change", ["model", "E0", "strategy", "frames", "replayed", "cell"])
+def test_one_that_was_stopped_goes_on_with_what_it_began_with_alone(base, tmp_path, change):
+    how = {"frames": frames(4, seed=1), "replayed": frames(4, seed=0), "energies": {"Cu": 1.0}, "epochs": 3}
+    with pytest.raises(KeyboardInterrupt):
+        finetune(base, **how, out=tmp_path, report=stop_after(1))
+    if change == "model":  # of the same shapes
+        base = replace(base, constants={**base.constants, "scale": 2 * base.constants["scale"]})
+    elif change == "E0":
+        how["energies"] = {"Cu": 1.1}
+    elif change == "strategy":
+        how["strategy"] = partial(low_rank, rank=1)
+    elif change == "cell":
+        how["frames"][0].pbc = False
+    else:
+        how[change] = frames(4, seed=5)
+    with pytest.raises(
+        ValueError, match=r"other frames, with other settings or from another model|arrays of other shapes"
+    ):
+        finetune(base, **how, out=tmp_path, resume=True, report=lambda *_: None)
+
+
+def test_one_that_was_stopped_goes_on_where_predictions_differ_in_their_last_bits(base, tmp_path, monkeypatch):
+    """As they do from one processor to another; what was given is the same."""
+    how = {"frames": frames(4, seed=1), "replayed": [atoms.copy() for atoms in frames(4, seed=0)], "epochs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        finetune(base, **how, out=tmp_path, report=stop_after(1))
+    exact = replay.labelled
+
+    def nearly(*arguments):
+        made = exact(*arguments)
+        for atoms in made:
+            atoms.calc.results["energy"] *= 1 + 1e-14
+        return made
+
+    monkeypatch.setattr(replay, "labelled", nearly)
+    assert len(finetune(base, **how, out=tmp_path, resume=True, report=lambda *_: None).history) == 2
+
+
+def test_one_that_could_not_write_its_model_is_not_lost(base, tmp_path, monkeypatch):
+    def full(self, path):
+        raise OSError("No space left")
+
+    how = {"frames": frames(4, seed=1), "out": tmp_path, "epochs": 2}
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Potential, "save", full)
+        finetune(base, **how, report=lambda *_: None)
+    with pytest.raises(FileExistsError, match=r"holds a training after 2 of 2 epochs\. Go on with resume=True"):
+        finetune(base, **how)
+    seen = []
+    result = finetune(base, **how, resume=True, report=lambda row, _: seen.append(row))
+    assert seen == [] and result.path.exists()
+    with pytest.raises(FileNotFoundError, match=r"There is nothing to resume: .*model\.safetensors is finished"):
+        finetune(base, **how, resume=True)
+
+
+def test_an_old_model_does_not_lie_beside_a_new_checkpoint(base, tmp_path):
+    how = {"frames": frames(4, seed=1), "out": tmp_path, "epochs": 2}
+    path = finetune(base, **how, report=lambda *_: None).path
+    with pytest.raises(ValueError, match="strategy is"):
+        finetune(base, **how, strategy="none")
+    assert path.exists()  # a mistake costs nothing
+    with pytest.raises(KeyboardInterrupt):
+        finetune(base, **how, report=stop_after(1))
+    assert not path.exists()
+
+
+def test_a_model_is_not_replaced_by_what_starts_from_it(base, tmp_path):
+    path = base.save(tmp_path / "model.safetensors")
+    for model in (path, tmp_path, str(tmp_path)):
+        with pytest.raises(
+            ValueError, match=r"holds the model that is to be fine-tuned; .* Give another folder as out"
+        ):
+            finetune(model, frames(4, seed=1), out=tmp_path)
+    assert path.exists()
+
+
+def test_the_folder_names_the_model(base, tmp_path, monkeypatch):
+    (tmp_path / "water").mkdir()
+    monkeypatch.chdir(tmp_path / "water")
+    result = finetune(base, frames(4, seed=1), out=".", epochs=1, report=lambda *_: None)
+    assert result.potential.metadata["name"] == "water"
 
 
 def test_one_that_stopped_early_may_be_done_again(base, tmp_path):
@@ -278,8 +363,19 @@ def test_unknown_strategy_is_refused(base):
 
 
 def test_a_decay_that_would_do_nothing_is_refused(base):
-    with pytest.raises(ValueError, match=r"mixing_decay is 0\.03, but Latte has no mixing that is learned"):
+    with pytest.raises(ValueError, match=r"mixing_decay is 0\.03, but no mixing of Latte is learned here"):
         finetune(base, frames(4, seed=1), mixing_decay=0.03)
+
+
+def test_a_decay_of_a_mixing_that_is_not_trained_is_refused():
+    recipe = {**RECIPE, "model": {**RECIPE["model"], "descriptor": "reduced"}}
+    from latte_ase.training.config import load_config
+    from latte_ase.training.initial import initial_potential
+
+    mixed = initial_potential(load_config(recipe), frames(2, seed=0))
+    for strategy in ("network", "last-layer"):
+        with pytest.raises(ValueError, match=r"mixing_decay is 0\.03, but no mixing of Reduced is learned here"):
+            finetune(mixed, frames(4, seed=1), strategy=strategy, mixing_decay=0.03)
 
 
 def test_unknown_keyword_is_refused(base):

@@ -15,6 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from latte_ase import LatteCalculator, dataset, load_model
 from latte_ase.model_io import flatten
+from latte_ase.potential import Potential
 from latte_ase.training import checkpoint, train
 from latte_ase.training.config import load_config
 
@@ -254,7 +255,7 @@ def test_a_decay_that_would_do_nothing_is_refused(data, tmp_path, model):
         return
     (tmp_path / "model.safetensors").write_text("of another training")
     with pytest.raises(
-        ValueError, match=r"mixing_decay is 0\.1, but (Latte|Reduced) has no mixing that is learned\. Leave"
+        ValueError, match=r"mixing_decay is 0\.1, but no mixing of (Latte|Reduced) is learned here\. Set it to 0; to"
     ):
         train(config, out=tmp_path)
     assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model.safetensors"]  # a mistake costs nothing
@@ -301,6 +302,20 @@ def stop_after(epochs):
     return report
 
 
+def test_one_that_could_not_write_its_model_is_not_lost(data, tmp_path, monkeypatch):
+    def full(self, path):
+        raise OSError("No space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Potential, "save", full)
+        train(recipe(data, epochs=2), out=tmp_path, report=silent)
+    with pytest.raises(FileExistsError, match=r"holds a training after 2 of 2 epochs\. Go on with resume=True"):
+        train(recipe(data, epochs=2), out=tmp_path, report=silent)
+    seen = []
+    train(recipe(data, epochs=2), out=tmp_path, resume=True, report=lambda row, _: seen.append(row))
+    assert seen == [] and (tmp_path / "model.safetensors").exists()
+
+
 def test_an_unfinished_training_is_not_overwritten_and_a_finished_one_may_be(data, tmp_path):
     config, checkpoint_file = recipe(data, epochs=3), tmp_path / "checkpoint.safetensors"
     with pytest.raises(Stopped):
@@ -320,7 +335,7 @@ def test_an_unfinished_training_is_not_overwritten_and_a_finished_one_may_be(dat
     assert not (tmp_path / "model.safetensors").exists()  # the old model is not beside the new checkpoint
 
 
-@pytest.mark.parametrize("change", ["frames", "settings", "epochs"])
+@pytest.mark.parametrize("change", ["frames", "settings", "E0", "cell", "epochs"])
 def test_a_training_goes_on_with_its_own_frames_and_settings_alone(data, tmp_path, change):
     with pytest.raises(Stopped):
         train(recipe(data, epochs=3), out=tmp_path / "out", report=stop_after(1))
@@ -328,11 +343,16 @@ def test_a_training_goes_on_with_its_own_frames_and_settings_alone(data, tmp_pat
         assert len(train(recipe(data, epochs=4), out=tmp_path / "out", resume=True, report=silent).history) == 4
         return
     other = data
-    if change == "frames":
+    if change in ("frames", "cell"):
         other = tmp_path / "other.xyz"
         frames = alloys()
-        frames[0].calc.results["energy"] += 0.1
+        if change == "frames":
+            frames[0].calc.results["energy"] += 0.1
+        else:
+            frames[0].pbc = (True, True, False)
         write(other, frames)
     config = recipe(other, epochs=3, **({"energy_weight": 3.0} if change == "settings" else {}))
-    with pytest.raises(ValueError, match="was written by a training on other frames or with other settings"):
+    if change == "E0":
+        config["data"]["reference_energies"] = {"Al": 0.1, "Ni": 0.1, "Cu": 0.2}
+    with pytest.raises(ValueError, match="was written by a training on other frames, with other settings or from"):
         train(config, out=tmp_path / "out", resume=True, report=silent)

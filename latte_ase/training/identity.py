@@ -1,0 +1,50 @@
+"""What has to be the same for a training to go on where it stopped: what was given, not what was computed from it, whose last
+bits differ from one processor to another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from latte_ase.architecture_io import architecture_to_json
+from latte_ase.dataset import LABEL_WEIGHTS, label
+from latte_ase.model_io import digest, flatten
+from latte_ase.potential import Potential
+from latte_ase.training.config import TrainingConfig
+
+
+def settings(training: TrainingConfig) -> dict[str, Any]:
+    """Those that count: all but the number of epochs, which a resumed training may change."""
+    return training.to_dict() | {"epochs": None}
+
+
+def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential | None = None) -> str:
+    """One text for all of it.
+
+    Args:
+        facts: settings and other choices, as JSON can hold them.
+        sets: structures by what they are used for; their cells, atoms and labels count.
+        base: the model that is trained further, if it is one; its parameters, constants and E0 count.
+    """
+    arrays = {
+        f"{use} {number} {name}": value
+        for use, frames in sets.items()
+        for number, atoms in enumerate(frames)
+        for name, value in _content(atoms).items()
+    }
+    if base is not None:
+        facts = [facts, architecture_to_json(base.architecture)]
+        arrays |= {f"base {name}": np.asarray(value) for name, value in flatten(base.params).items()}
+        arrays |= {f"base constant {name}": np.asarray(value) for name, value in base.constants.items()}
+        arrays["base E0"] = np.asarray(base.reference_energies)
+    return digest(arrays, json.dumps(facts))
+
+
+def _content(atoms: Atoms) -> dict[str, np.ndarray]:
+    labels = {name: label(atoms, name) for name in LABEL_WEIGHTS}
+    given = {name: np.asarray(value, float) for name, value in labels.items() if value is not None}
+    return given | {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
