@@ -4,7 +4,8 @@
     python benchmarks/models_beside_apax.py --out out/apax --docs
 
 DATA is the folder that the recipes speak of; PYTHON has `pip install apax==0.14.0`.  The time is that of the model's own
-training by its file: epochs times seconds of the best one.  The held-out frames choose apax's epoch too.  One training per
+training by its file: epochs times seconds of the best one.  Of a model that another one taught, the frames are those of DFT,
+and the time is that of both trainings.  The held-out frames choose apax's epoch too.  One training per
 model; results go to OUT/apax.jsonl, and one that is there is not repeated.  `--docs` writes the table of docs/accuracy.md.
 """
 
@@ -26,6 +27,8 @@ from latte_ase.training.config import load_config
 from latte_ase.training.loop import frames_of
 
 COPY = DOCS / "performance" / "apax.jsonl"
+TEACHERS = {"latte-si": "latte-si-large"}
+"""Models whose predictions others were trained on, by the name of those."""
 
 
 def seconds_of(name: str) -> float:
@@ -36,9 +39,10 @@ def seconds_of(name: str) -> float:
 
 def compare(name: str, options) -> dict:
     """Errors of both on the held-out frames."""
-    config = load_config(models_folder() / name / "recipe.toml")
+    teacher = TEACHERS.get(name)
+    config = load_config(models_folder() / (teacher or name) / "recipe.toml")
     train, held = frames_of(replace(config, folder=options.data))
-    budget = seconds_of(name)
+    budget = seconds_of(name) + (seconds_of(teacher) if teacher else 0)
     ours = {f"ours_{key}": value for key, value in evaluate(load_model(name), held).metrics.items()}
     return run_peer("apax", options.apax, (train, held, held), budget) | ours | {"budget": budget}
 

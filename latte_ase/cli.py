@@ -103,7 +103,7 @@ def evaluate(
 @app.command()
 @_plain_errors
 def train(
-    config: Annotated[Path, typer.Argument(help="TOML file, such as models/latte-si/recipe.toml")],
+    config: Annotated[Path, typer.Argument(help="TOML file, such as models/latte-si-large/recipe.toml")],
     data: Annotated[Path | None, typer.Option(help="folder of the data; default: that of CONFIG")] = None,
     out: Annotated[Path | None, typer.Option(help="folder to write; default: the model's name")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,

@@ -131,7 +131,8 @@ def test_positions_relax(silicon, optimiser):
 def test_strained_silicon_relaxes_to_no_stress(silicon):
     silicon.set_cell(silicon.cell.array @ [[1.04, 0.02, 0], [0, 0.98, 0.03], [0, 0, 1.02]], scale_atoms=True)
     assert np.abs(silicon.get_stress()).max() > 0.01
-    assert BFGS(FrechetCellFilter(silicon), logfile=None).run(fmax=0.005, steps=200)
+    # the filter's forces on the cell are those of its volume per atom: fmax / 20 Angstrom^3 is the stress that it leaves
+    assert BFGS(FrechetCellFilter(silicon), logfile=None).run(fmax=0.002, steps=200)
     assert np.abs(silicon.get_stress()).max() < 1e-4  # 0.016 GPa
     lengths, angles = np.split(silicon.cell.cellpar(), 2)
     np.testing.assert_allclose(lengths, lengths.mean(), rtol=2e-3)
