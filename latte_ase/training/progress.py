@@ -12,13 +12,17 @@ def epoch_bar(epochs: int, title: str, report=None):
         yield report
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    def whole():
+        return Column(no_wrap=True)  # where the terminal is narrow, the bar gives way
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=whole()),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[errors]}"),
+        MofNCompleteColumn(table_column=whole()),
+        TimeRemainingColumn(table_column=whole()),
+        TextColumn("{task.fields[errors]}", table_column=whole()),
     )
     with Progress(*columns) as bar:
         task = bar.add_task(title, total=epochs, errors="")
