@@ -51,7 +51,7 @@ ORDER = """
     uncertainty.last_layer uncertainty.ensemble uncertainty.observers uncertainty.selection
     uncertainty
     plots
-    training.loss training.parametrisation training.reference_energies
+    training.identity training.loss training.parametrisation training.reference_energies
     training.consistency training.optimiser
     training.step training.batches
     training.initial
