@@ -50,16 +50,20 @@ def load_model(model) -> Potential:
         return model
     if isinstance(of_calculator := getattr(model, "potential", None), Potential):
         return of_calculator
+    path = find(model)
+    return _from_folder(path) if path.is_dir() else model_io.load(path)
+
+
+def find(model: str | os.PathLike) -> Path:
+    """The model folder or file that a name, a path or a hub address stands for; raises as `load_model`."""
     text = os.fspath(model)
     if text.startswith("hf://"):
-        return _from_folder(_from_hub(text))
+        return _from_hub(text)
     if isinstance(model, str) and text in list_models():  # first: a name never changes its numbers
-        return _from_folder(models_folder() / text)
+        return models_folder() / text
     path = Path(text).expanduser()
-    if path.is_dir():
-        return _from_folder(path)
-    if path.is_file():
-        return model_io.load(path)
+    if path.exists():
+        return path
     if path.suffix or os.sep in text:
         raise FileNotFoundError(
             f"There is no model file or folder {text}. Check the path; names of shipped models are "

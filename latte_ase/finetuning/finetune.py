@@ -23,9 +23,10 @@ from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
 from latte_ase.potential import Potential
-from latte_ase.pretrained import FILE, list_models, load_model
-from latte_ase.training import identity, reference_energies
+from latte_ase.pretrained import FILE, find, load_model
+from latte_ase.training import reference_energies
 from latte_ase.training.config import TrainingConfig, plain
+from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.loop import CHECKPOINT, check_folder, fit
 from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
@@ -132,7 +133,7 @@ def finetune(
     prepared = dataset.prepare(start, train)
     start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
     sets = {"train": new.train, "held": new.held, "replayed": memories}
-    given = [identity.settings(settings), name, energies and plain(energies), valid_fraction]
+    given = [lasting(settings), name, energies and plain(energies), valid_fraction]
     if folder is not None and not resume:  # not before all was checked; else a checkpoint would lie beside an old model
         (folder / FILE).unlink(missing_ok=True)
     with epoch_bar(settings.epochs, f"fine-tuning ({name})", report) as show:
@@ -145,7 +146,7 @@ def finetune(
             order=replay.order(len(new.train), len(old.train), settings.seed),
             folder=folder,
             resume=resume,
-            origin=identity.checksum(given, sets, base=base),
+            identity=checksum(given, sets, base=base),
             patience=patience,
             report=show,
         )
@@ -171,11 +172,12 @@ def finetune(
 
 def _refuse_folder_of_base(folder: Path, model) -> None:
     """Raise ValueError where the new model would take the place of the one that it starts from."""
-    if not isinstance(model, (str, os.PathLike)) or model in list_models():
+    new = folder / FILE
+    if not isinstance(model, (str, os.PathLike)) or not new.is_file():
         return
-    path = Path(model).expanduser()
+    path = find(model)
     path = path / FILE if path.is_dir() else path
-    if path.is_file() and (folder / FILE).is_file() and path.samefile(folder / FILE):
+    if path.is_file() and path.samefile(new):
         raise ValueError(
             f"{folder} holds the model that is to be fine-tuned; it would be gone if the fine-tuning stopped half-way. Give "
             "another folder as out."

@@ -17,8 +17,8 @@ from latte_ase.potential import Potential
 from latte_ase.training.config import TrainingConfig
 
 
-def settings(training: TrainingConfig) -> dict[str, Any]:
-    """Those that count: all but the number of epochs, which a resumed training may change."""
+def lasting(training: TrainingConfig) -> dict[str, Any]:
+    """The settings that stay: all but the number of epochs, which a resumed training may change."""
     return training.to_dict() | {"epochs": None}
 
 
@@ -38,9 +38,8 @@ def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential
     }
     if base is not None:
         facts = [facts, architecture_to_json(base.architecture)]
-        arrays |= {f"base {name}": np.asarray(value) for name, value in flatten(base.params).items()}
-        arrays |= {f"base constant {name}": np.asarray(value) for name, value in base.constants.items()}
-        arrays["base E0"] = np.asarray(base.reference_energies)
+        numbers = {"params": base.params, "constants": base.constants, "E0": base.reference_energies}
+        arrays |= flatten(numbers, "base")
     return digest(arrays, json.dumps(facts))
 
 

@@ -22,9 +22,10 @@ from latte_ase.dataset import Frame
 from latte_ase.fork import refuse_fork
 from latte_ase.potential import Potential, device_constants
 from latte_ase.pretrained import FILE
-from latte_ase.training import checkpoint, identity, reference_energies
+from latte_ase.training import checkpoint, reference_energies
 from latte_ase.training.batches import Batches, cast
 from latte_ase.training.config import Config, TrainingConfig, load_config, plain
+from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.loss import Errors, add, criterion, errors, metrics, predict
 from latte_ase.training.optimiser import optimiser, refuse_idle_decay
@@ -86,7 +87,7 @@ def fit(
     order: Callable[[int], np.ndarray] | None = None,
     folder: Path | None = None,
     resume: bool = False,
-    origin: str = "",
+    identity: str = "",
     patience: int | None = None,
     report: Callable[[dict[str, float], int], None] | None = None,
 ) -> Result:
@@ -101,7 +102,7 @@ def fit(
             them, shuffled.
         folder: where metrics.csv and checkpoint.safetensors are written; None writes nothing.
         resume: continue from the checkpoint in `folder`.
-        origin: what the checkpoint has to have come from, see `identity.checksum`.
+        identity: `identity.checksum` of what has to be the same for `resume`.
         patience: stop after so many epochs without a better validation error.
         report: called after every epoch with its row and the number of epochs.
 
@@ -125,7 +126,7 @@ def fit(
     trained = cast(parametrisation.start)
     params_of = jit(parametrisation.params)
     state = State(trained, trained, transformation.init(trained), np.zeros((), np.int32))
-    standing = Standing(state, trained, epochs=training.epochs, identity=origin)
+    standing = Standing(state, trained, epochs=training.epochs, identity=identity)
     if folder is not None:
         standing = _open(folder, standing, resume=resume)
     step = make_step(potential.architecture, transformation, training, parametrisation=parametrisation)
@@ -303,7 +304,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
             valid_frames,
             folder=folder,
             resume=resume,
-            origin=_origin(config, potential, frames, held),
+            identity=_identity(config, potential, frames, held),
             report=show,
         )
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
@@ -318,7 +319,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     return Result(trained, result.history, path)
 
 
-def _origin(config: Config, potential: Potential, frames: list[Atoms], held: list[Atoms]) -> str:
+def _identity(config: Config, potential: Potential, frames: list[Atoms], held: list[Atoms]) -> str:
     """Checksum of what a configuration trains, and on what."""
     isolated = config.data.isolated_atoms
     sets = {
@@ -327,6 +328,4 @@ def _origin(config: Config, potential: Potential, frames: list[Atoms], held: lis
         "isolated": dataset.read_frames(config.path(isolated)) if isolated else [],
     }
     architecture = architecture_to_json(potential.architecture)
-    return identity.checksum(
-        [architecture, identity.settings(config.training), plain(config.data.reference_energies)], sets
-    )
+    return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets)

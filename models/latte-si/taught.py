@@ -73,6 +73,7 @@ def main(folder: str) -> None:
     train, held = frames_of(config)
     rng = np.random.default_rng(0)
     calculator = LatteCalculator.from_pretrained(TEACHER)
+    # by size, for structures of one shape share what is compiled
     runs = [(atoms, rng.uniform(300, 2500)) for atoms in sorted(train, key=len)]
     runs += [(vacancy(rng), rng.uniform(100, 1200)) for _ in range(70)]
     own = [frame for run in track(runs, description=TEACHER) for frame in moved(run[0], calculator, run[1], rng)]

@@ -16,6 +16,7 @@ from latte_ase.dataset import prepare, split
 from latte_ase.finetuning import replay
 from latte_ase.finetuning.finetune import with_repulsion_outside
 from latte_ase.potential import Potential
+from latte_ase.pretrained import models_folder
 from latte_ase.training.parametrisation import low_rank
 from latte_ase.training.reference_energies import with_those_of
 
@@ -187,6 +188,10 @@ def test_a_model_is_not_replaced_by_what_starts_from_it(base, tmp_path):
         ):
             finetune(model, frames(4, seed=1), out=tmp_path)
     assert path.exists()
+    shipped = models_folder() / "latte-cu"
+    with pytest.raises(ValueError, match="holds the model that is to be fine-tuned"):
+        finetune("latte-cu", frames(4, seed=1), out=shipped)
+    assert (shipped / "model.safetensors").exists()
 
 
 def test_the_folder_names_the_model(base, tmp_path, monkeypatch):

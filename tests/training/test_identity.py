@@ -9,7 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from latte_ase import load_model
 from latte_ase.training.config import TrainingConfig
-from latte_ase.training.identity import checksum, settings
+from latte_ase.training.identity import checksum, lasting
 
 
 def water(**labels):
@@ -76,5 +76,5 @@ def test_another_use_setting_or_model_gives_another(base):
 
 
 def test_more_epochs_are_the_same_training_and_another_rate_is_not():
-    assert settings(TrainingConfig(epochs=3)) == settings(TrainingConfig(epochs=5))
-    assert settings(TrainingConfig(rate=1e-3)) != settings(TrainingConfig(rate=2e-3))
+    assert lasting(TrainingConfig(epochs=3)) == lasting(TrainingConfig(epochs=5))
+    assert lasting(TrainingConfig(rate=1e-3)) != lasting(TrainingConfig(rate=2e-3))
