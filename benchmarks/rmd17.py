@@ -54,8 +54,6 @@ def train(molecule: str, preset: str, options, folder: Path) -> dict:
     frames = read(f"{stem}_train.extxyz", ":")
     folder.mkdir(parents=True, exist_ok=True)
     parts = {"train": frames[: -options.held], "valid": frames[-options.held :]}
-    if options.taught:
-        parts["train"] += read(options.taught, ":")
     for part, structures in parts.items():
         write(folder / f"{part}.extxyz", structures)
     config = {
@@ -103,11 +101,11 @@ def main(options):
                 "preset": preset,
                 "seed": options.seed,
                 "held": options.held,
-                "set": options.set + ["taught"] * bool(options.taught),
+                "set": options.set,
             }
             if any(all(row[k] == v for k, v in key.items()) for row in rows):
                 continue
-            name = "-".join([molecule, preset, str(options.seed), str(options.held), *key["set"]])
+            name = "-".join([molecule, preset, str(options.seed), str(options.held), *options.set])
             row = key | train(molecule, preset, options, options.out / name.replace("/", "_").replace(" ", ""))
             row |= {"machine": machine.describe()}
             with (options.out / "rmd17.jsonl").open("a") as file:
@@ -191,7 +189,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held", type=int, default=HELD, help="frames held out; other than 50 leave the test alone")
     parser.add_argument("--set", action="append", default=[], help="TABLE.KEY=VALUE, may be given several times")
-    parser.add_argument("--taught", type=Path, help="structures to learn from beside the data, see rmd17_taught.py")
     parser.add_argument("--docs", action="store_true", help="train nothing, write the tables into docs/accuracy.md")
     options = parser.parse_args()
     if options.docs:
