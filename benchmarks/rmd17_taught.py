@@ -77,18 +77,20 @@ def learn(frames: list[Atoms], held: list[Atoms], teachers: list, *, out: Path) 
     path = out / "taught.extxyz"
     if not path.exists():
         write(path, taught(frames, teachers))
-    preset = load_config({"preset": "large", "model": {"name": "pupil"}, "data": {"train": str(path)}})
-    training = replace(preset.training, rate=RATE, epochs=EPOCHS)
-    result = finetune(
-        teachers[0],
-        frames + read(path, ":"),
-        valid=held,
-        out=out / "training",
-        resume=(out / "training" / CHECKPOINT).exists(),
-        patience=EPOCHS,
-        **training.to_dict(),
-    )
-    model_io.save(refitted(result.potential, frames), out / FILE)
+    pupil = out / "trained"
+    if not (pupil / FILE).exists():
+        preset = load_config({"preset": "large", "model": {"name": "pupil"}, "data": {"train": str(path)}})
+        training = replace(preset.training, rate=RATE, epochs=EPOCHS)
+        finetune(
+            teachers[0],
+            frames + read(path, ":"),
+            valid=held,
+            out=pupil,
+            resume=(pupil / CHECKPOINT).exists(),
+            patience=EPOCHS,
+            **training.to_dict(),
+        )
+    model_io.save(refitted(load_model(pupil), frames), out / FILE)
 
 
 def main(options):
@@ -101,7 +103,7 @@ def main(options):
     if not path.exists():
         learn(frames, held, [load_model(teacher) for teacher in options.teachers], out=options.out)
     pupil = SimpleNamespace(path=path, potential=load_model(path))
-    history = list(csv.DictReader((options.out / "training" / "metrics.csv").open()))
+    history = list(csv.DictReader((options.out / "trained" / "metrics.csv").open()))
     best = min(history, key=lambda row: float(row["criterion"]))
     row = {
         "molecule": options.molecule,
