@@ -17,7 +17,7 @@ PEERS ?= apax:apax==0.14.0 mlip:mlip==0.2.5 mace:torch+mace-torch==0.3.16
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.plots  ## water dynamics and a silicon relaxation; results in out/demo
+demo: $(VENV)/.base  ## water dynamics and a silicon relaxation; results in out/demo
 	$(BIN)/python tutorials/demo.py --out out/demo
 
 test: check test-fast tutorials  ## linters, types, fast tests, tutorials in short
@@ -42,7 +42,7 @@ test-gpu: $(VENV)/.dev  ## tests that need a GPU (install jax[cuda12] or jax[cud
 tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
 	LATTE_ASE_QUICK=1 $(BIN)/python -m pytest -n 2 --nbmake tutorials
 
-bench: $(VENV)/.plots  ## speed against the floor and peers; half an hour, idle machine; out/bench, see docs/performance.md
+bench: $(VENV)/.base  ## speed against the floor and peers; half an hour, idle machine; out/bench, see docs/performance.md
 	$(BIN)/python benchmarks/speed.py --sizes $(SIZES) --presets $(PRESETS) --cores $(CORES) --out $(BENCH)
 	$(BIN)/python benchmarks/start.py --cores $(CORES) --out $(BENCH)
 	$(BIN)/python benchmarks/compare.py --cores $(CORES) --out $(BENCH)
@@ -50,7 +50,7 @@ bench: $(VENV)/.plots  ## speed against the floor and peers; half an hour, idle 
 	$(BIN)/python benchmarks/scaling.py --cores $(CORES) --out $(BENCH)
 	$(BIN)/python benchmarks/report.py $(BENCH)
 
-bench-quick: $(VENV)/.plots  ## two presets at three sizes and ASE's loop, two minutes; results in out/bench-quick
+bench-quick: $(VENV)/.base  ## two presets at three sizes and ASE's loop, two minutes; results in out/bench-quick
 	$(BIN)/python benchmarks/speed.py --sizes 9,192,1536 --presets specific,reduced --budget 1 --no-training \
 	  --cores $(CORES) --out out/bench-quick
 	$(BIN)/python benchmarks/loop.py --sizes 9,141 --budget 2 --cores $(CORES) --out out/bench-quick
@@ -62,7 +62,7 @@ bench-peers: $(BIN)/python  ## environments of the peers in out/peers, used by m
 	  out/peers/$${peer%%:*}/bin/python -m pip install --quiet $$(echo $${peer#*:} | tr + ' ') || exit 1; \
 	done
 
-bench-docs: $(VENV)/.plots  ## write the results of make bench into docs/performance.md
+bench-docs: $(VENV)/.base  ## write the results of make bench into docs/performance.md
 	$(BIN)/python benchmarks/report.py $(BENCH) --docs
 
 clean:  ## remove the environment and all outputs
@@ -71,11 +71,11 @@ clean:  ## remove the environment and all outputs
 # A stamp file says what an environment holds, so that a second run starts at once.
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $(VENV)/.plots $(VENV)/.dev
+	@touch $(VENV)/.base $(VENV)/.dev
 
-$(VENV)/.plots: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[plots]'
-	@touch $(VENV)/.plots
+$(VENV)/.base: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $(VENV)/.base
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

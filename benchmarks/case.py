@@ -42,7 +42,7 @@ def measure(preset: str, size: int, *, budget: float = 6.0, train: bool = True) 
     from potentials import potential
 
     from latte_ase import LatteCalculator
-    from latte_ase.neighbours import neighbour_list
+    from latte_ase.geometry.neighbours import neighbour_list
 
     model, atoms = potential(preset), structures.water(size)
     calc = LatteCalculator(model)
@@ -129,18 +129,19 @@ def training(model, atoms, *, budget: float) -> dict:
     import jax
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    from latte_ase.dataset import batch_shapes, make_batch, prepare
-    from latte_ase.potential import device_constants
+    from latte_ase.model.potential import device_constants
+    from latte_ase.training.batches import batch_shapes, make_batch
     from latte_ase.training.config import TrainingConfig
+    from latte_ase.training.dataset import prepare
     from latte_ase.training.optimiser import optimiser
     from latte_ase.training.parametrisation import everything
-    from latte_ase.training.step import State, make_step
+    from latte_ase.training.step import OptimiserState, make_step
 
     labelled = atoms.copy()
     labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(atoms), 3)))
     frames = prepare(model, [labelled])
-    arrangement = model.architecture.descriptor.arrangement(len(np.unique(frames[0].species)))
-    shapes = batch_shapes(frames, 1, arrangement=arrangement)
+    grouping = model.architecture.descriptor.grouping(len(np.unique(frames[0].species)))
+    shapes = batch_shapes(frames, 1, grouping=grouping)
     batch = make_batch(frames, model.reference_energies, shapes, 1, np.float32)
     params, constants = (
         jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in (model.params, device_constants(model))
@@ -148,7 +149,7 @@ def training(model, atoms, *, budget: float) -> dict:
     config = TrainingConfig()
     transformation = optimiser(config, 1000)
     step = make_step(model.architecture, transformation, config, parametrisation=everything(model))
-    state = State(params, params, transformation.init(params), np.zeros((), np.int32))
+    state = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
     placed = jax.device_put((state, constants, batch))
 
     def call():

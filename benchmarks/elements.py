@@ -19,13 +19,13 @@ import numpy as np
 from ase.io import read
 
 from latte_ase import predict
-from latte_ase.dataset import prepare
 from latte_ase.training.batches import Batches
 from latte_ase.training.config import load_config
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step
+from latte_ase.training.step import OptimiserState, make_step
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 ROUNDS = 5
@@ -49,7 +49,7 @@ def calls(frames, settings) -> dict:
     step = make_step(potential.architecture, transformation, settings.training, parametrisation=everything(potential))
     params = jax.tree.map(lambda a: np.asarray(a, np.float32), potential.params)
     constants = {name: np.asarray(potential.constants[name], np.float32) for name in ("mean", "deviation", "scale")}
-    start = State(params, params, transformation.init(params), np.zeros((), np.int32))
+    start = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
 
     def train():
         state = start

@@ -29,16 +29,17 @@ from ase.io import read, write
 
 import latte_ase
 from latte_ase import load_model
-from latte_ase.dataset import prepare
-from latte_ase.descriptors import DESCRIPTORS
-from latte_ase.engine import Engine
-from latte_ase.potential import Architecture, device_constants, init_params
+from latte_ase.engine.engine import Engine
+from latte_ase.io.model_file import save_model
+from latte_ase.model.descriptors import DESCRIPTORS
+from latte_ase.model.potential import Architecture, device_constants, init_params
 from latte_ase.training import load_config
 from latte_ase.training.batches import Batches
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step
+from latte_ase.training.step import OptimiserState, make_step
 
 TERMS = "16,-:24,a,a:24,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca"
 SEVEN = "16,-:16,a,a:16,ab,ab:12,abc,abc:16,a,b,ab:8,ab,bc,ca:8,ab,acd,bcd"
@@ -173,7 +174,7 @@ def epoch_seconds(members: dict[str, dict], frames) -> dict[str, float]:
         step = make_step(
             potential.architecture, transformation, settings.training, parametrisation=everything(potential)
         )
-        state = State(cast[0], cast[0], transformation.init(cast[0]), np.zeros((), np.int32))
+        state = OptimiserState(cast[0], cast[0], transformation.init(cast[0]), np.zeros((), np.int32))
 
         calls[name] = partial(_steps, step, state, cast[1], list(Batches(potential, prepared, BATCH)()))
         calls[name]()  # compiles
@@ -201,7 +202,7 @@ def run(name: str, member: dict, frames, epochs: int, out: Path) -> dict:
         result = latte_ase.train(config(name, member, folder, energies, epochs), out=folder / "model")
         seconds = time.process_time() - start
         evaluation = latte_ase.evaluate(result.potential, test)
-        result.potential.save(out)
+        save_model(result.potential, out)
     return {
         "epochs": epochs,
         "seconds": seconds,

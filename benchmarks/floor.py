@@ -33,10 +33,10 @@ import numpy as np
 from jax import lax
 from machine import cores
 
-from latte_ase.contractions import packed_terms
-from latte_ase.descriptors import Reduced
-from latte_ase.moments import components
-from latte_ase.potential import Architecture
+from latte_ase.model.contractions import packed_terms
+from latte_ase.model.descriptors import Reduced
+from latte_ase.model.moments import components
+from latte_ase.model.potential import Architecture
 
 ATOMS, NEIGHBOURS, COMPONENTS, COLUMNS = 16, 48, 6, 16
 """Shape of the products that are timed: a block of atoms, neighbours of one species, rank 2."""

@@ -25,13 +25,13 @@ from machine import describe
 from potentials import potential
 from structures import water
 
-from latte_ase import derivatives
-from latte_ase.engine import SKIN, find_device
-from latte_ase.graph import fill, lay_out
-from latte_ase.kernels import choose_kernel, why_not_pallas
-from latte_ase.moments import kernel
-from latte_ase.neighbours import neighbour_list
-from latte_ase.potential import device_constants
+from latte_ase.engine.engine import SKIN, find_device
+from latte_ase.engine.kernels import choose_kernel, why_not_pallas
+from latte_ase.geometry.graph import fill, lay_out
+from latte_ase.geometry.neighbours import neighbour_list
+from latte_ase.model import derivatives
+from latte_ase.model.moments import kernel
+from latte_ase.model.potential import device_constants
 
 SIZES = (1_536, 6_144, 12_288, 24_576)
 PRESETS = ("specific", "reduced")

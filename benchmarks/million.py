@@ -15,8 +15,9 @@ import time
 
 from ase.build import bulk
 
-from latte_ase import chunks, load_model
-from latte_ase.engine import Engine
+from latte_ase import load_model
+from latte_ase.engine import spatial_chunks
+from latte_ase.engine.engine import Engine
 
 
 def peak() -> float:
@@ -27,7 +28,7 @@ def peak() -> float:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=50, help="cubic cells along each axis")
-    parser.add_argument("--chunk", type=int, default=chunks.ATOMS, help="atoms in a chunk")
+    parser.add_argument("--chunk", type=int, default=spatial_chunks.ATOMS, help="atoms in a chunk")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--whole", action="store_true", help="in one piece")
     args = parser.parse_args()
@@ -35,7 +36,7 @@ def main():
     atoms.rattle(0.05, seed=0)
     engine = Engine(load_model("latte-si"), dtype=args.dtype, skin=0.0)
     before, start = peak(), time.perf_counter()
-    output = engine.evaluate(atoms) if args.whole else chunks.evaluate(engine, atoms, args.chunk)
+    output = engine.evaluate(atoms) if args.whole else spatial_chunks.evaluate(engine, atoms, args.chunk)
     seconds = time.perf_counter() - start
     result = {
         "atoms": len(atoms),

@@ -22,7 +22,7 @@ from figures import Table, number
 from report import DOCS, insert
 
 from latte_ase import evaluate, list_models, load_model
-from latte_ase.pretrained import models_folder
+from latte_ase.io.pretrained import models_folder
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import frames_of
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from latte_ase import load_model
-from latte_ase.descriptors import Latte, Reduced
-from latte_ase.potential import Architecture, Potential, init_params
+from latte_ase.model.descriptors import Latte, Reduced
+from latte_ase.model.potential import Architecture, Potential, init_params
 
 TERMS = "4,-:8,a,a:8,ab,ab:4,a,b,ab"
 """Contractions of every preset: 24 invariants."""

@@ -29,8 +29,9 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from rich.progress import track
 from rmd17 import FILES, HELD, judge
 
-from latte_ase import LatteCalculator, finetune, load_model, model_io, predict
-from latte_ase.pretrained import FILE
+from latte_ase import LatteCalculator, finetune, load_model, predict
+from latte_ase.io import model_file
+from latte_ase.io.pretrained import FILE
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import CHECKPOINT
 from latte_ase.training.reference_energies import refitted
@@ -90,7 +91,7 @@ def learn(frames: list[Atoms], held: list[Atoms], teachers: list, *, out: Path) 
             patience=EPOCHS,
             **training.to_dict(),
         )
-    model_io.save(refitted(load_model(pupil), frames), out / FILE)
+    model_file.save_model(refitted(load_model(pupil), frames), out / FILE)
 
 
 def main(options):

@@ -21,7 +21,7 @@ from potentials import CUTOFF, potential
 from structures import alloy, symbols, water
 
 from latte_ase import LatteCalculator
-from latte_ase.neighbours import neighbour_list
+from latte_ase.geometry.neighbours import neighbour_list
 
 SIZE = 1_536
 CUTOFFS = (3.0, 4.0, 5.0, 6.0, 7.0)

@@ -19,14 +19,14 @@ import numpy as np
 import optax
 from ase.io import read
 
-from latte_ase import dataset
-from latte_ase.potential import device_constants
+from latte_ase.model.potential import device_constants
 from latte_ase.training.batches import Batches
 from latte_ase.training.config import load_config
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step
+from latte_ase.training.step import OptimiserState, make_step
 
 STEPS = 1000
 """Length of the schedule, of which nothing is seen."""
@@ -36,7 +36,7 @@ def calls(preset: str, atoms: list, batch_size: int) -> dict:
     """A step with each optimiser, compiled when first called."""
     config = load_config({"preset": preset, "model": {"name": preset}, "data": {"train": "-"}})
     potential = initial_potential(config, atoms)
-    frames = dataset.prepare(potential, atoms)
+    frames = prepare(potential, atoms)
     potential = with_constants(potential, frames)
     batch = next(iter(Batches(potential, frames, batch_size)()))
     params, constants = (
@@ -51,7 +51,7 @@ def calls(preset: str, atoms: list, batch_size: int) -> dict:
 
     def call(transformation):
         step = make_step(potential.architecture, transformation, config.training, parametrisation=everything(potential))
-        state = State(params, params, transformation.init(params), np.zeros((), np.int32))
+        state = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
         placed = jax.device_put((state, constants, batch))
         return lambda: jax.block_until_ready(step(*placed))
 

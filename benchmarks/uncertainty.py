@@ -26,6 +26,7 @@ from report import DOCS, insert
 
 import latte_ase
 from latte_ase import LatteCalculator, load_model, uncertainty
+from latte_ase.io.model_file import save_model
 
 SETS = ("3bpa", "water")
 LAST_LAYERS = ("latte", "reduced", "reduced, vectors", "cace", "cace, Bchi", "hiphop")
@@ -48,7 +49,7 @@ def trained_alike(name: str, frames, epochs: int, out: Path) -> list[Path]:
             write(folder / "valid.extxyz", valid)
             recipe = config("reduced", MEMBERS["reduced"], folder, energies, epochs)
             recipe["training"]["seed"] = seed
-            latte_ase.train(recipe, out=folder / "model").potential.save(file)
+            save_model(latte_ase.train(recipe, out=folder / "model").potential, file)
     return files
 
 

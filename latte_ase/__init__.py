@@ -15,22 +15,24 @@ if TYPE_CHECKING:
     from latte_ase.calculator import LatteCalculator
     from latte_ase.evaluation import evaluate
     from latte_ase.finetuning import finetune
-    from latte_ase.potential import Potential
+    from latte_ase.io.compilation_cache import use_compilation_cache
+    from latte_ase.io.model_file import save_model
+    from latte_ase.io.pretrained import list_models, load_model
+    from latte_ase.model.potential import Potential
     from latte_ase.prediction import predict
-    from latte_ase.pretrained import list_models, load_model
-    from latte_ase.startup import use_compilation_cache
     from latte_ase.training.loop import train
 
 _WHERE = {
     "LatteCalculator": "latte_ase.calculator",
-    "Potential": "latte_ase.potential",
+    "Potential": "latte_ase.model.potential",
     "evaluate": "latte_ase.evaluation",
     "finetune": "latte_ase.finetuning",
-    "list_models": "latte_ase.pretrained",
-    "load_model": "latte_ase.pretrained",
+    "list_models": "latte_ase.io.pretrained",
+    "load_model": "latte_ase.io.pretrained",
     "predict": "latte_ase.prediction",
+    "save_model": "latte_ase.io.model_file",
     "train": "latte_ase.training.loop",
-    "use_compilation_cache": "latte_ase.startup",
+    "use_compilation_cache": "latte_ase.io.compilation_cache",
 }
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "list_models",
     "load_model",
     "predict",
+    "save_model",
     "train",
     "use_compilation_cache",
 ]

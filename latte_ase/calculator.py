@@ -10,14 +10,15 @@ import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import chunks, neighbours
-from latte_ase.committee import Uncertainty
-from latte_ase.domain import DomainError, DomainWarning, describe
-from latte_ase.engine import SKIN, Engine
-from latte_ase.neighbours import equal
-from latte_ase.potential import Potential
-from latte_ase.pretrained import load_model
-from latte_ase.stats import Stats
+from latte_ase.engine import spatial_chunks
+from latte_ase.engine.engine import SKIN, Engine
+from latte_ase.engine.stats import Stats
+from latte_ase.geometry import neighbours
+from latte_ase.geometry.neighbours import equal
+from latte_ase.io.pretrained import load_model
+from latte_ase.model.committee import Uncertainty
+from latte_ase.model.domain import DomainError, DomainWarning, describe
+from latte_ase.model.potential import Potential
 
 ENERGIES = {"energy", "free_energy", "energies"}
 PER_VOLUME = {"stress", "stresses"}
@@ -136,7 +137,7 @@ class LatteCalculator(Calculator):
         wanted = set(properties)
         self.watch_domain(atoms)
         if self.chunk is not None and len(atoms) > self.chunk:
-            self._keep(chunks.evaluate(self.engine, atoms, self.chunk), volume)
+            self._keep(spatial_chunks.evaluate(self.engine, atoms, self.chunk), volume)
             return
         if "stresses" in wanted:
             self.results["stresses"] = full_3x3_to_voigt_6_stress(self.engine.atomic_virials(atoms)) / volume
@@ -160,7 +161,7 @@ class LatteCalculator(Calculator):
     def watch_domain(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or, where strict, raise DomainError."""
         if self.chunk is not None and len(atoms) > self.chunk:
-            excursions = chunks.excursions(self.engine, atoms, self.chunk)
+            excursions = spatial_chunks.excursions(self.engine, atoms, self.chunk)
         else:
             excursions = self.engine.excursions(atoms)
         new = [e for e in excursions if self.strict or e.elements not in self._warned]

@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import dataset
+from latte_ase.io.frames import label, read_frames, require_labels
 from latte_ase.prediction import predict
 
 
@@ -104,19 +104,17 @@ def evaluate(
     unknown = sorted(set(labels) - set(SHAPES))
     if unknown:
         raise ValueError(f"labels are {', '.join(unknown)}; allowed are {', '.join(SHAPES)}.")
-    structures = dataset.read_frames(frames)
+    structures = read_frames(frames)
     origin = str(frames) if isinstance(frames, (str, Path)) else "the set"
-    dataset.require_labels(structures, labels, origin, otherwise="Or leave it out: labels=...")
+    require_labels(structures, labels, origin, otherwise="Or leave it out: labels=...")
     pairs: dict[str, list] = {name: [np.zeros(shape)] for name, shape in SHAPES.items()}
     results = predict(model, structures, device=device, dtype=dtype, progress=progress)
     for atoms, result in zip(structures, results, strict=True):
         if "energy" in labels:
-            pairs["energy"].append([[dataset.label(atoms, "energy") / len(atoms), result.energy / len(atoms)]])
+            pairs["energy"].append([[label(atoms, "energy") / len(atoms), result.energy / len(atoms)]])
         if "forces" in labels:
-            pairs["forces"].append(np.stack([dataset.label(atoms, "forces"), np.asarray(result.forces)], axis=-1))
+            pairs["forces"].append(np.stack([label(atoms, "forces"), np.asarray(result.forces)], axis=-1))
         if "stress" in labels:
-            pairs["stress"].append(
-                np.stack([_voigt(dataset.label(atoms, "stress")), _voigt(result.stress)], axis=-1)[None]
-            )
+            pairs["stress"].append(np.stack([_voigt(label(atoms, "stress")), _voigt(result.stress)], axis=-1)[None])
     numbers = np.concatenate([a.numbers for a in structures] if "forces" in labels else [np.zeros(0, int)])
     return Evaluation(**{name: np.concatenate(found) for name, found in pairs.items()}, numbers=numbers)

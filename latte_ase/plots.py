@@ -1,26 +1,14 @@
-"""Pictures: parity of an evaluation, history of a training, both of a fine-tuning.  Needs the extra `plots`."""
+"""Pictures: parity of an evaluation, history of a training, both of a fine-tuning."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from latte_ase.evaluation import Evaluation
 
-if TYPE_CHECKING:
-    from latte_ase.finetuning import FineTuned
-
-
 UNITS = {"energy": "meV/atom", "forces": "meV/Å"}
 """Of errors; values are drawn in eV."""
-
-
-def _pyplot() -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("Plots need matplotlib: pip install 'latte_ase[plots]'.") from error
-    return pyplot
 
 
 def parity(evaluation: Evaluation, path=None):
@@ -33,7 +21,7 @@ def parity(evaluation: Evaluation, path=None):
     Returns:
         The matplotlib figure.
     """
-    figure, axes = _pyplot().subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    figure, axes = _subplots(4.2)
     numbers = evaluation.metrics
     for axis, (name, small) in zip(axes, UNITS.items(), strict=True):
         values, unit = getattr(evaluation, name).reshape(-1, 2), small.removeprefix("m")
@@ -56,39 +44,47 @@ def history(rows: list[dict[str, float]], path=None):
     Returns:
         The matplotlib figure.
     """
-    figure, axes = _pyplot().subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, axes = _subplots(3.6)
     for axis, name in zip(axes, UNITS, strict=True):
         _curves(axis, rows, name)
     return _finish(figure, path)
 
 
-def finetuning(result: FineTuned, path=None):
+def finetuning(history: list[dict[str, float]], stages: Mapping[str, Evaluation], path=None):
     """Errors against the epoch, and held-out frames before and after against their labels: forces, or energies alone.
 
     Args:
-        result: of `latte_ase.finetune`.
+        history: one row per epoch, of a `FineTuned`.
+        stages: its evaluations of the held-out frames by stage.
         path: where to save the picture; None does not.
 
     Returns:
         The matplotlib figure.
     """
-    figure, (left, right) = _pyplot().subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    name = "forces" if result.evaluations["fine-tuned"].forces.size else "energy"
-    _curves(left, result.history, name)
+    figure, (left, right) = _subplots(4.2)
+    name = "forces" if stages["fine-tuned"].forces.size else "energy"
+    _curves(left, history, name)
     # the change of E0 moves energies by electronvolts, forces not at all
     before = "E0 re-fitted" if name == "energy" else "base model"
     for stage, colour in ((before, "#999999"), ("fine-tuned", "#0072B2")):
-        if stage in result.evaluations:
-            values = getattr(result.evaluations[stage], name).reshape(-1, 2)
-            label = f"{stage}: MAE {result.errors[stage][f'{name}_mae']:.3g} {UNITS[name]}"
+        if stage in stages:
+            values = getattr(stages[stage], name).reshape(-1, 2)
+            label = f"{stage}: MAE {stages[stage].metrics[f'{name}_mae']:.3g} {UNITS[name]}"
             right.plot(*values.T, ".", ms=2 if name == "forces" else 5, alpha=0.4, color=colour, label=label)
-    labels = getattr(result.evaluations["fine-tuned"], name)[..., 0]
+    labels = getattr(stages["fine-tuned"], name)[..., 0]
     limits = [labels.min(), labels.max()]
     right.plot(limits, limits, color="0.2", lw=0.8, zorder=0)
     unit = UNITS[name].removeprefix("m")
     right.set(xlabel=f"{name}, label ({unit})", ylabel=f"{name}, model ({unit})")
     right.legend(frameon=False, markerscale=4)
     return _finish(figure, path)
+
+
+def _subplots(height: float):
+    """A figure of two axes beside each other."""
+    from matplotlib import pyplot  # takes half a second, which who draws nothing need not wait
+
+    return pyplot.subplots(1, 2, figsize=(9, height), layout="constrained")
 
 
 def _curves(axis, rows: list[dict[str, float]], name: str) -> None:
@@ -102,6 +98,7 @@ def _curves(axis, rows: list[dict[str, float]], name: str) -> None:
 
 def _finish(figure, path):
     if path is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(path).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
     return figure

@@ -22,24 +22,26 @@ from ase import Atoms
 from ase.io import iread
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import chunks, derivatives, neighbours
-from latte_ase.batching import Numbered, Shapes, batches
 from latte_ase.calculator import LatteCalculator
-from latte_ase.compilation import Traces, jit
-from latte_ase.domain import DomainError
-from latte_ase.engine import Engine
-from latte_ase.fork import refuse_fork
-from latte_ase.graph import Graph, Shape, fill, join, lay_out
-from latte_ase.molecules import Frames, frames_of, is_molecule, molecule_pairs
-from latte_ase.neighbours import Pairs, neighbour_list
-from latte_ase.potential import Architecture, Potential, device_constants
-from latte_ase.pretrained import load_model
+from latte_ase.engine import spatial_chunks
+from latte_ase.engine.engine import Engine
+from latte_ase.engine.fork import refuse_fork
+from latte_ase.engine.jit import Traces, jit
+from latte_ase.geometry import neighbours
+from latte_ase.geometry.all_pairs import Frames, frames_of, is_molecule, molecule_pairs
+from latte_ase.geometry.batching import Numbered, Shapes, batches
+from latte_ase.geometry.graph import Graph, Shape, fill, join, lay_out
+from latte_ase.geometry.neighbours import Pairs, neighbour_list
+from latte_ase.io.pretrained import load_model
+from latte_ase.model import derivatives
+from latte_ase.model.domain import DomainError
+from latte_ase.model.potential import Architecture, Potential, device_constants
 
 ATOMS_ON_CPU, ATOMS_ON_GPU = 2048, 16384
 """Atoms of a batch.  On a CPU a batch should stay in the cache of a core."""
-MOST = 0.5
+DENSE_SHARE = 0.5
 """Of the pairs of a molecule: where more are within the cutoff, all are kept, and only edges change."""
-KEPT = 64
+MOLECULES_KEPT = 64
 """Molecules whose graphs are kept."""
 
 
@@ -66,7 +68,7 @@ def predict(
     *,
     forces: bool = True,
     batch: int | None = None,
-    chunk: int = chunks.ATOMS,
+    chunk: int = spatial_chunks.ATOMS,
     device=None,
     dtype: str | None = None,
     progress: Callable | None = None,
@@ -219,7 +221,7 @@ class _Batches:
         species = self.engine.potential.species(np.concatenate([atoms.numbers for _, atoms in group]))
         pairs = _pairs(group, sizes, self.engine.potential.cutoff)
         kind = is_molecule(group[0].atoms)
-        layout = lay_out(species, pairs, self.blocks[kind], arrangement=self._arrangement(species, sizes))
+        layout = lay_out(species, pairs, self.blocks[kind], grouping=self._grouping(species, sizes))
         shape = self.shapes[kind].choose(layout.need)
         graph = fill(layout, pairs, 0, shape, self.engine.dtype)
         return _Prepared(group, sizes, species, layout.place, layout.need.blocks, shape, graph), len(pairs.i)
@@ -237,15 +239,15 @@ class _Batches:
         if name not in self._frames:
             if 2 * len(group) < copies:
                 return None  # not worth it
-            if len(self._frames) > KEPT:
+            if len(self._frames) > MOLECULES_KEPT:
                 self._frames.clear()
             near = len(molecule_pairs(first.positions, [len(first)], self.engine.potential.cutoff).i)
             self._frames[name] = None
-            if near > MOST * len(first) * (len(first) - 1):
+            if near > DENSE_SHARE * len(first) * (len(first) - 1):
                 choose = partial(self.shapes[True].choose, exact=True)
-                arrangement = self._arrangement(species, [len(first)])
+                grouping = self._grouping(species, [len(first)])
                 self._frames[name] = frames_of(
-                    species, copies, self.blocks[True], choose, self.engine.dtype, arrangement=arrangement
+                    species, copies, self.blocks[True], choose, self.engine.dtype, grouping=grouping
                 )
         frames = self._frames[name]
         if frames is None:
@@ -257,11 +259,11 @@ class _Batches:
         )
         return prepared, frames.pairs * len(group) // copies
 
-    def _arrangement(self, species, sizes):
+    def _grouping(self, species, sizes):
         """For the structure with most elements."""
         elements = len(self.engine.potential.elements)
         present = np.unique(np.repeat(np.arange(len(sizes)), sizes) * elements + species) // elements
-        return self.engine.potential.architecture.descriptor.arrangement(int(np.bincount(present).max()))
+        return self.engine.potential.architecture.descriptor.grouping(int(np.bincount(present).max()))
 
     def compute(self, prepared: _Prepared):
         """Results by their place in the stream; calls and compilations it took."""
@@ -278,7 +280,7 @@ class _Batches:
         """The same for one huge structure."""
         index, atoms = member
         try:
-            output = chunks.evaluate(self.engine, atoms, self.chunk)
+            output = spatial_chunks.evaluate(self.engine, atoms, self.chunk)
         except ValueError as error:
             raise ValueError(f"Structure {index}: {error}") from error
         volume, forces = neighbours.volume(atoms.cell.array), None

@@ -14,8 +14,10 @@ from functools import partial
 import numpy as np
 from rich.progress import track
 
-from latte_ase import evaluate, load_model, model_io
-from latte_ase.pretrained import models_folder
+from latte_ase import evaluate, load_model
+from latte_ase.io import model_file
+from latte_ase.io.model_file import save_model
+from latte_ase.io.pretrained import models_folder
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import frames_of
 from latte_ase.uncertainty import assess, last_layer
@@ -51,8 +53,8 @@ def main(name: str, data: str) -> None:
         f"| {name} | {len(held[::2])}, {len(held[1::2])} | {error:.3g} | {sigma:.3g} | {shares[0]} | {shares[1]} | "
         f"{m['forces_rank']:.2f} | {shares[2]} | {shares[3]} | {m['energy_rank']:.2f} |"
     )
-    path = potential.save(folder / "model.safetensors")
-    (folder / "SHA256SUMS").write_text(f"{model_io.file_sha256(path)}  {path.name}\n")
+    path = save_model(potential, folder / "model.safetensors")
+    (folder / "SHA256SUMS").write_text(f"{model_file.file_sha256(path)}  {path.name}\n")
 
 
 if __name__ == "__main__":

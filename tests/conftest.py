@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from latte_ase.descriptors import Cace, HipHop, Latte, Messages, Reduced
-from latte_ase.graph import fill, join, lay_out
-from latte_ase.neighbours import neighbour_list
-from latte_ase.potential import Architecture, Potential, init_params
+from latte_ase.geometry.graph import fill, join, lay_out
+from latte_ase.geometry.neighbours import neighbour_list
+from latte_ase.model.descriptors import Cace, HipHop, Latte, Messages, Reduced
+from latte_ase.model.potential import Architecture, Potential, init_params
 
 TERMS = "2,-:2,a,a:1,ab,ab:1,a,b,ab"
 CUTOFF = 3.0
@@ -73,8 +73,8 @@ def _make_graph(potential, structures, *, shape=None, block=8, skin=0.0, dtype=n
     pairs, owner = join(lists, [len(a) for a in structures])
     species = potential.species(np.concatenate([a.numbers for a in structures]))
     descriptor = potential.architecture.descriptor
-    arrangement = shape.arrangement if shape else descriptor.arrangement(len(np.unique(species)))
-    layout = lay_out(species, pairs, shape.block if shape else block, arrangement=arrangement)
+    grouping = shape.grouping if shape else descriptor.grouping(len(np.unique(species)))
+    layout = lay_out(species, pairs, shape.block if shape else block, grouping=grouping)
     return fill(layout, pairs, owner, shape or layout.need, dtype), layout
 
 

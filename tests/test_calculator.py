@@ -16,13 +16,13 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_properti
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.io import Trajectory
 
-from latte_ase import LatteCalculator, compiled
-from latte_ase.domain import DomainError, DomainWarning
-from latte_ase.engine import SKIN
+from latte_ase import LatteCalculator
+from latte_ase.engine.engine import SKIN, compiled
+from latte_ase.model.domain import DomainError, DomainWarning
 from latte_ase.training.config import load_config
 from latte_ase.training.initial import initial_potential
 
-pytestmark = pytest.mark.filterwarnings("ignore::latte_ase.domain.DomainWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::latte_ase.model.domain.DomainWarning")
 E0 = {"H": -13.6, "O": -432.1}
 CUTOFF = 4.0
 

@@ -23,7 +23,7 @@ REPEATS = 20
 TOLERANCE = 1e-9
 """eV, eV/Angstrom, eV/Angstrom^3, in float64: the sums run in another order where another shape was at hand."""
 
-pytestmark = pytest.mark.filterwarnings("ignore::latte_ase.domain.DomainWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::latte_ase.model.domain.DomainWarning")
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
-from latte_ase import LatteCalculator, list_models, load_model, model_io
-from latte_ase.pretrained import models_folder
+from latte_ase import LatteCalculator, list_models, load_model
+from latte_ase.io import model_file
+from latte_ase.io.pretrained import models_folder
 
 MODELS = (
     "latte-3bpa",
@@ -42,7 +43,7 @@ BEFORE = {"optimiser": "adamw", "mixing_decay": 0.0}
 def test_the_folder_is_complete_and_says_where_the_model_comes_from(name):
     folder = models_folder() / name
     sums = (folder / "SHA256SUMS").read_text()
-    assert sums == f"{model_io.file_sha256(folder / 'model.safetensors')}  model.safetensors\n"
+    assert sums == f"{model_file.file_sha256(folder / 'model.safetensors')}  model.safetensors\n"
     metadata = load_model(name).metadata
     assert metadata["name"] == name
     assert metadata["level_of_theory"] in (folder / "README.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from ase import Atoms
 from ase.io import write
 
 from latte_ase import LatteCalculator, predict
-from latte_ase.batching import HELD
-from latte_ase.domain import DomainError
+from latte_ase.geometry.batching import HELD
+from latte_ase.model.domain import DomainError
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from latte_ase import LatteCalculator, load_model
-from latte_ase.cli import app
+from latte_ase.cli.main import app
 from latte_ase.testing import PROPERTIES, TOLERANCES, Check, Report, check_calculator
 from latte_ase.testing.samples import from_elements
 
@@ -653,7 +653,7 @@ def test_it_needs_neither_jax_nor_the_rest_of_the_package():
     code = (
         "import sys; from latte_ase.testing import check_calculator; from ase.calculators.emt import EMT;"
         "assert check_calculator(EMT(), only=['rotation', 'threads']).passed;"
-        "print({'jax', 'flax', 'optax', 'matscipy', 'rich', 'latte_ase.engine'} & set(sys.modules))"
+        "print({'jax', 'flax', 'optax', 'matscipy', 'rich', 'latte_ase.engine.engine'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

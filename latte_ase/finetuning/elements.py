@@ -10,8 +10,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
-from latte_ase.dataset import prepare
-from latte_ase.potential import Architecture, Potential, init_params
+from latte_ase.model.potential import Architecture, Potential, init_params
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import with_constants
 
 

@@ -16,22 +16,25 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from latte_ase import dataset
 from latte_ase.evaluation import evaluate
 from latte_ase.finetuning import replay
 from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
-from latte_ase.potential import Potential
-from latte_ase.pretrained import FILE, find, load_model
+from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.model_file import save_model
+from latte_ase.io.pretrained import FILE, find, load_model
+from latte_ase.model.potential import Potential
 from latte_ase.training import reference_energies
 from latte_ase.training.config import TrainingConfig, plain
+from latte_ase.training.dataset import closest_approaches, prepare, split
 from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.loop import CHECKPOINT, check_folder, fit
 from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
 from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.progress import epoch_bar
+from latte_ase.training.reference_energies import given_reference_energies
 
 STEPS = 2500
 """Steps of a fine-tuning by default; early stopping usually ends it sooner."""
@@ -111,7 +114,7 @@ def finetune(
     settings = _settings(training)
     refuse_idle_decay(settings, base, parametrise(base).start)
     new = _new_frames(frames, valid, valid_fraction, settings)
-    memories = [] if replayed is None else dataset.read_frames(replayed)
+    memories = [] if replayed is None else read_frames(replayed)
     old = _base_frames(base, memories, valid_fraction, settings)
     if "epochs" not in training:
         batches = -(-(len(new.train) + min(len(new.train), len(old.train))) // settings.batch_size)
@@ -120,7 +123,7 @@ def finetune(
     if energies is None:
         start = reference_energies.refitted(extended, new.train)
     else:
-        start = replace(extended, reference_energies=dataset.given_reference_energies(energies, extended.elements))
+        start = replace(extended, reference_energies=given_reference_energies(energies, extended.elements))
 
     labels = settings.labels
     stages = {"base model": base, "E0 re-fitted": start} if extended is base else {"E0 re-fitted": start}
@@ -130,7 +133,7 @@ def finetune(
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
     train = new.train + reference_energies.moved(old.train, base, start)
     held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
-    prepared = dataset.prepare(start, train)
+    prepared = prepare(start, train)
     start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
     sets = {"train": new.train, "held": new.held, "replayed": memories}
     given = [lasting(settings), name, energies and plain(energies), valid_fraction]
@@ -140,8 +143,8 @@ def finetune(
         result = fit(
             start,
             settings,
-            dataset.prepare(start, train, skin=settings.skin) if settings.skin else prepared,
-            dataset.prepare(start, held),
+            prepare(start, train, skin=settings.skin) if settings.skin else prepared,
+            prepare(start, held),
             parametrise=parametrise,
             order=replay.order(len(new.train), len(old.train), settings.seed),
             folder=folder,
@@ -165,7 +168,7 @@ def finetune(
     potential = replace(result.potential, metadata=_metadata(base, folder, facts))
     path = None
     if folder is not None:
-        path = potential.save(folder / FILE)
+        path = save_model(potential, folder / FILE)
         (folder / CHECKPOINT).unlink()  # one that stopped early would look unfinished
     return FineTuned(potential, result.history, evaluations, base_evaluations, path)
 
@@ -205,8 +208,8 @@ def _settings(training: dict) -> TrainingConfig:
 
 def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) -> _Frames:
     """The new frames, split, with labels that are there and belong together."""
-    structures = dataset.read_frames(frames)
-    dataset.require_labels(structures, settings.labels, otherwise=ADVICE)
+    structures = read_frames(frames)
+    require_labels(structures, settings.labels, otherwise=ADVICE)
     if {"energy", "forces"} <= set(settings.labels):
         refuse_implausible_labels(structures)
     if valid is None and len(structures) < 2:
@@ -216,8 +219,8 @@ def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) 
         )
     if valid is None:
         return _split(structures, valid_fraction, settings.seed)
-    held = dataset.read_frames(valid)
-    dataset.require_labels(held, settings.labels, "the held-out frames", otherwise=ADVICE)
+    held = read_frames(valid)
+    require_labels(held, settings.labels, "the held-out frames", otherwise=ADVICE)
     return _Frames(structures, held)
 
 
@@ -226,20 +229,20 @@ def _base_frames(base: Potential, memories: list[Atoms], valid_fraction: float, 
     if not memories:
         return _Frames([], [])
     structures = replay.labelled(base, memories, settings.labels)
-    dataset.require_labels(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
+    require_labels(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
     if len(structures) < 2:
         raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")
     return _split(structures, valid_fraction, settings.seed)
 
 
 def _split(structures: list[Atoms], fraction: float, seed: int) -> _Frames:
-    kept, out_of = dataset.split(len(structures), fraction, seed)
+    kept, out_of = split(len(structures), fraction, seed)
     return _Frames([structures[k] for k in kept], [structures[k] for k in out_of])
 
 
 def with_repulsion_outside(potential: Potential, frames) -> Potential:
     """Core repulsion must stay out of the new frames too, where they come closer than the old, or meet for the first time."""
-    new = dataset.closest_approaches(frames, len(potential.elements))
+    new = closest_approaches(frames, len(potential.elements))
     old = potential.constants["repulsion_range"]
     shorter = np.where((new > 0) & ((new < old) | (old == 0)), new, old)
     return replace(potential, constants={**potential.constants, "repulsion_range": shorter})

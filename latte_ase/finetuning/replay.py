@@ -9,8 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.dataset import label
-from latte_ase.potential import Potential
+from latte_ase.io.frames import label
+from latte_ase.model.potential import Potential
 from latte_ase.prediction import predict
 
 

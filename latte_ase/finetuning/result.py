@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from latte_ase import plots
+from latte_ase.calculator import LatteCalculator
 from latte_ase.evaluation import Evaluation
-from latte_ase.potential import Potential
+from latte_ase.model.potential import Potential
 
 HEADER = f"{'energy (meV/atom)':>22s}{'forces (meV/Å)':>22s}"
 
@@ -32,10 +34,8 @@ class FineTuned:
     path: Path | None
 
     @property
-    def calculator(self):
-        """A `LatteCalculator` of the fine-tuned model."""
-        from latte_ase.calculator import LatteCalculator
-
+    def calculator(self) -> LatteCalculator:
+        """A calculator of the fine-tuned model."""
         return LatteCalculator(self.potential)
 
     @property
@@ -58,9 +58,7 @@ class FineTuned:
 
     def plot(self, path=None):
         """Picture of the history, and of forces before and after against their labels; see `plots.finetuning`."""
-        from latte_ase import plots
-
-        return plots.finetuning(self, path)
+        return plots.finetuning(self.history, self.evaluations, path)
 
 
 def _table(title: str, errors: dict[str, dict[str, float]]) -> list[str]:

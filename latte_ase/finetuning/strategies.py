@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from latte_ase.potential import Potential
+from latte_ase.model.potential import Potential
 from latte_ase.training.parametrisation import Parametrisation, everything, last_layer, low_rank, networks
 
 STRATEGIES: dict[str, Callable[[Potential], Parametrisation]] = {

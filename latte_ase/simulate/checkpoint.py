@@ -10,12 +10,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from latte_ase.atomic_file import write_atomically
-from latte_ase.graph import Arrangement, Shape
-from latte_ase.model_io import digest, flatten, unflatten
-from latte_ase.simulate.chunk import Progress
+from latte_ase.geometry.graph import Grouping, Shape
+from latte_ase.io.atomic_file import write_atomically
+from latte_ase.io.model_file import digest, flatten, unflatten
+from latte_ase.simulate.device_loop import Progress
 from latte_ase.simulate.output import Written
-from latte_ase.simulate.run import Run, Standing
+from latte_ase.simulate.run import Run, RunState
 from latte_ase.simulate.state import State
 
 FORMAT = 1
@@ -43,13 +43,13 @@ def identity(run: Run) -> dict[str, Any]:
 
 def save(path, run: Run, written: Written) -> None:
     """Write where a run stands in one atomic step; raises as `write_atomically`."""
-    standing = run.standing
-    progress = standing.progress
+    state = run.state
+    progress = state.progress
     arrays = flatten(
         {
-            "positions": standing.positions,
-            "cell": standing.cell,
-            "key": standing.key,
+            "positions": state.positions,
+            "cell": state.cell,
+            "key": state.key,
             "state": progress.state._asdict(),
             "moved": progress.moved._asdict(),
             "status": progress.status,
@@ -58,9 +58,9 @@ def save(path, run: Run, written: Written) -> None:
     facts = {
         "format": FORMAT,
         "identity": identity(run),
-        "freedom": standing.freedom,
-        "shape": standing.shape,
-        "shapes": standing.shapes,
+        "freedom": state.freedom,
+        "shape": state.shape,
+        "shapes": state.shapes,
         "written": written,
     }
     advice = "The run goes on from the last checkpoint with resume=True."
@@ -105,13 +105,13 @@ def load(path, run: Run) -> Written:
     shape, *shapes = map(_shape, [facts["shape"], *facts["shapes"]])
     progress = Progress(_state(tree["state"]), _state(tree["moved"]), tree["status"])
     at_list = tree["positions"], tree["cell"], shape, shapes
-    run.continue_from(Standing(*at_list, facts["freedom"], tree["key"], progress))
+    run.continue_from(RunState(*at_list, facts["freedom"], tree["key"], progress))
     return Written(*facts["written"])
 
 
 def _shape(entries) -> Shape:
-    blocks, block, neighbours, *arrangement = entries
-    return Shape(blocks, block, tuple(neighbours), *map(Arrangement, arrangement))
+    blocks, block, neighbours, *grouping = entries
+    return Shape(blocks, block, tuple(neighbours), *map(Grouping, grouping))
 
 
 def _state(tree) -> State:

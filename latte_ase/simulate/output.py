@@ -13,7 +13,7 @@ from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
-from latte_ase import neighbours
+from latte_ase.geometry import neighbours
 from latte_ase.simulate.run import Run, Snapshot
 
 

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase import neighbours
-from latte_ase.engine import Engine
-from latte_ase.graph import Shape, capacity
-from latte_ase.simulate import chunk
-from latte_ase.simulate.chunk import (
+from latte_ase.engine.engine import Engine
+from latte_ase.geometry import neighbours
+from latte_ase.geometry.graph import Shape, capacity
+from latte_ase.simulate import device_loop
+from latte_ase.simulate.device_loop import (
     FARTHEST_STEP,
     FLEW_APART,
     GOES_ON,
@@ -31,11 +31,11 @@ from latte_ase.simulate.system import degrees_of_freedom, mobile_atoms, require_
 NAMED = 5
 """Atoms that an error names."""
 
-MARGIN = 0.05
+BUCKET_MARGIN = 0.05
 """Where a list fills its bucket to within this share, a larger one is compiled now: counts of neighbours
 fluctuate, so it would be needed in the middle of the run.  Later lists take the smallest that fits."""
 
-ROOM = 0.1
+LARGER_BUCKET = 0.1
 """By how much that one is larger."""
 
 
@@ -71,7 +71,7 @@ class Snapshot(NamedTuple):
         return found | ({"stress": full_3x3_to_voigt_6_stress(self.virial) / volume} if volume else {})
 
 
-class Standing(NamedTuple):
+class RunState(NamedTuple):
     """Everything that decides how a run goes on.
 
     Attributes:
@@ -96,7 +96,7 @@ class Standing(NamedTuple):
 class Run:
     """Dynamics from where some atoms are; `advance` moves on.
 
-    `snapshot` is the last finished step, `standing` is what a checkpoint holds.
+    `snapshot` is the last finished step, `state` is what a checkpoint holds.
 
     Args:
         atoms: numbers, masses, pbc and constraints; not changed here.
@@ -140,13 +140,13 @@ class Run:
         self._progress = self._cast(Progress(start, start, np.int32(GOES_ON)))
         self.advance(0)
 
-    def continue_from(self, standing: Standing) -> None:
+    def continue_from(self, state: RunState) -> None:
         """Take up an earlier run of these atoms, to the same numbers."""
-        self._set_freedom(standing.freedom)
-        self.key = standing.key
-        self._shapes = list(standing.shapes)
-        self._move_list(standing.positions, standing.cell, standing.shape)
-        self._stand(self._cast(standing.progress))
+        self._set_freedom(state.freedom)
+        self.key = state.key
+        self._shapes = list(state.shapes)
+        self._move_list(state.positions, state.cell, state.shape)
+        self._stand(self._cast(state.progress))
 
     def advance(self, until: int) -> None:
         """Go on up to step `until`, or less where a list is spent.
@@ -157,7 +157,7 @@ class Run:
         progress = self._progress
         if int(progress.status) == LIST_SPENT:
             progress = self._onto_new_list(progress)
-        before, traced = int(progress.state.step), chunk.traces.count
+        before, traced = int(progress.state.step), device_loop.traces.count
         engine = self.engine
         method = Method(type(self.ensemble), engine.potential.architecture)
         weights = engine.params, engine.constants
@@ -166,9 +166,9 @@ class Run:
             if self._by_threads:
                 progress = self._host_loop(method, setting, progress, until)
             else:
-                progress = chunk.run(method, setting, progress, np.int32(until))
+                progress = device_loop.run(method, setting, progress, np.int32(until))
         after, status = int(progress.state.step), int(progress.status)
-        engine.stats.compilations += chunk.traces.count - traced
+        engine.stats.compilations += device_loop.traces.count - traced
         engine.stats.calls += after - before
         if after > before:  # otherwise the state may still refer to an older list
             self._stand(progress)
@@ -176,23 +176,23 @@ class Run:
             raise BlewUp(self._diagnose(jax.device_get(progress), status))
 
     def _host_loop(self, method: Method, setting: Setting, progress: Progress, until: int) -> Progress:
-        """As `chunk.run`, with forces by several threads."""
+        """As `device_loop.run`, with forces by several threads."""
         atoms, known = self._at_list.copy(), self._twin.stats.compilations
         while int(progress.state.step) < until and int(progress.status) == GOES_ON:
             atoms.positions[:], cell = self._absolute(jax.device_get(progress.moved))
             atoms.set_cell(cell)
             output = self._twin.evaluate(atoms)
             found = output.energies - self._isolated, output.forces, output.virial
-            progress = chunk.step(method, setting, progress, *self._cast(found))
+            progress = device_loop.step(method, setting, progress, *self._cast(found))
         self.engine.stats.compilations += self._twin.stats.compilations - known
         return progress
 
     @property
-    def standing(self) -> Standing:
+    def state(self) -> RunState:
         """What decides how this run goes on."""
         positions, cell = self._at_list.positions.copy(), self._at_list.cell.array.copy()
         progress = jax.device_get(self._progress)
-        return Standing(positions, cell, self._shape, self._shapes, self.freedom, self.key, progress)
+        return RunState(positions, cell, self._shape, self._shapes, self.freedom, self.key, progress)
 
     def _set_freedom(self, freedom: int) -> None:
         self.freedom = freedom
@@ -209,9 +209,9 @@ class Run:
         """A fresh list for the positions that displacements refer to; in this bucket, or a known or new one."""
         if shape is None:
             placed = self._place(self._shapes)
-            soon = tuple(math.ceil((1 + MARGIN) * n) for n in placed.layout.need.neighbours)
+            soon = tuple(math.ceil((1 + BUCKET_MARGIN) * n) for n in placed.layout.need.neighbours)
             if not any(s.holds(placed.layout.need._replace(neighbours=soon)) for s in self._shapes):
-                larger = tuple(capacity(n, slack=ROOM) for n in placed.shape.neighbours)
+                larger = tuple(capacity(n, slack=LARGER_BUCKET) for n in placed.shape.neighbours)
                 placed = self._place([placed.shape._replace(neighbours=larger)])
         else:
             placed = self._place([shape])

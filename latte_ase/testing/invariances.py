@@ -9,7 +9,7 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from latte_ase.testing.samples import sheared
 from latte_ase.testing.subject import Answer, Deviation, NotApplicable, Subject, largest
 
-FAR = 1000.0
+SEPARATION = 1000.0
 """Angstrom: how far structures are moved and atoms are separated."""
 VACUUM = 60.0
 """Angstrom of vacuum about a slab: more than any cutoff, and a cell that every list can search."""
@@ -55,7 +55,7 @@ def translation(subject: Subject) -> list[Deviation]:
     direction = subject.rng.normal(size=3)
 
     def move(atoms):
-        atoms.positions += FAR * direction / np.linalg.norm(direction)
+        atoms.positions += SEPARATION * direction / np.linalg.norm(direction)
 
     return _changed(subject, move)
 
@@ -140,7 +140,7 @@ def distant_atoms(subject: Subject) -> list[Deviation]:
     found = []
     for first, second in subject.samples.pairs:
         energy = subject.answer(Atoms(first)).energy + subject.answer(Atoms(second)).energy
-        pair = Atoms([first, second], [(0, 0, 0), FAR * np.array([0.6, 0.0, 0.8])])
+        pair = Atoms([first, second], [(0, 0, 0), SEPARATION * np.array([0.6, 0.0, 0.8])])
         found += subject.compare(subject.answer(pair), Answer(energy, np.zeros((2, 3))), f"{first} and {second}")
     return found
 

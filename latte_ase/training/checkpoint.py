@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from latte_ase.atomic_file import write_atomically
+from latte_ase.io.atomic_file import write_atomically
 
 
 def save(path, tree, known: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from latte_ase.descriptors import DESCRIPTORS
+from latte_ase.model.descriptors import DESCRIPTORS
 
 PRESETS = ("small", "medium", "large")
 """Settings to begin with, from quick to thorough; files of the folder `presets`."""
@@ -69,7 +69,7 @@ class ModelConfig:
 
     Attributes:
         name: name of the model.
-        descriptor: kind of descriptor, see `latte_ase.descriptors`.
+        descriptor: kind of descriptor, see `latte_ase.model.descriptors`.
         cutoff: Angstrom.
         elements: symbols; empty takes those of the training set.
         hidden: widths of the hidden layers.

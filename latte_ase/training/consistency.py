@@ -14,15 +14,15 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from latte_ase import derivatives
-from latte_ase.dataset import Batch
-from latte_ase.potential import Architecture
+from latte_ase.model import derivatives
+from latte_ase.model.potential import Architecture
+from latte_ase.training.batches import Batch
 from latte_ase.training.config import TrainingConfig
-from latte_ase.training.loss import Prediction, predict
+from latte_ase.training.loss import BatchPrediction, predict
 
 
 def inconsistency(
-    architecture: Architecture, params, constants, batch: Batch, predicted: Prediction, key, config: TrainingConfig
+    architecture: Architecture, params, constants, batch: Batch, predicted: BatchPrediction, key, config: TrainingConfig
 ):
     """Weighted mean squares of both differences per atom, over the structures of a batch.
 
@@ -38,7 +38,9 @@ def inconsistency(
     return (config.taylor_weight * (taylor**2).sum() + config.spatial_weight * (spatial**2).sum()) / n_structures
 
 
-def differences(architecture: Architecture, params, constants, batch: Batch, predicted: Prediction, key, displacement):
+def differences(
+    architecture: Architecture, params, constants, batch: Batch, predicted: BatchPrediction, key, displacement
+):
     """Both differences per structure and atom, (structures,) each in eV/atom; arguments as `inconsistency`."""
     u, v = (displacement * _directions(k, batch) for k in jax.random.split(key))
     unit = jnp.broadcast_to(jnp.eye(3, dtype=u.dtype), (len(batch.energy), 3, 3))

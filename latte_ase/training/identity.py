@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from latte_ase.architecture_io import architecture_to_json
-from latte_ase.dataset import LABEL_WEIGHTS, label
-from latte_ase.model_io import digest, flatten
-from latte_ase.potential import Potential
+from latte_ase.io.frames import LABEL_WEIGHTS, label
+from latte_ase.io.hyperparameters import architecture_to_json
+from latte_ase.io.model_file import digest, flatten
+from latte_ase.model.potential import Potential
 from latte_ase.training.config import TrainingConfig
 
 

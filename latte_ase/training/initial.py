@@ -9,13 +9,13 @@ import jax
 import numpy as np
 from ase import Atoms
 
-from latte_ase import dataset, derivatives
-from latte_ase.compilation import jit
-from latte_ase.dataset import Frame
-from latte_ase.descriptors import DESCRIPTORS
-from latte_ase.potential import Architecture, Potential, device_constants, feature_constants, init_params
+from latte_ase.engine.jit import jit
+from latte_ase.model import derivatives
+from latte_ase.model.descriptors import DESCRIPTORS
+from latte_ase.model.potential import Architecture, Potential, device_constants, feature_constants, init_params
 from latte_ase.training.batches import DTYPE, Batches, cast
 from latte_ase.training.config import Config
+from latte_ase.training.dataset import Frame, closest_approaches, compositions
 
 # compiled once per architecture and shape, whatever the number of trainings
 _features = jit(derivatives.features, static_argnums=0)
@@ -74,7 +74,7 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         "mean": mean,
         "deviation": deviation,
         "scale": np.array(max(scale, 1e-3)),
-        "repulsion_range": dataset.closest_approaches(frames, species),
+        "repulsion_range": closest_approaches(frames, species),
     }
     return replace(potential, constants=constants)
 
@@ -86,7 +86,7 @@ def _sample(frames, n_species: int, size: int) -> list[int]:
         return [indices[k] for k in np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)]
 
     chosen = set(spaced(range(len(frames)), size))
-    contains = dataset.compositions(frames, n_species) > 0
+    contains = compositions(frames, n_species) > 0
     for s in range(n_species):
         if contains[sorted(chosen), s].sum() < size // 8:
             chosen.update(int(k) for k in spaced(np.flatnonzero(contains[:, s]), size // 8))

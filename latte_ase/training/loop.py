@@ -14,24 +14,27 @@ import jax
 import numpy as np
 from ase import Atoms
 
-from latte_ase import dataset
-from latte_ase.architecture_io import architecture_to_json
-from latte_ase.atomic_file import remove_leftovers, write_atomically
-from latte_ase.compilation import jit
-from latte_ase.dataset import Frame
-from latte_ase.fork import refuse_fork
-from latte_ase.potential import Potential, device_constants
-from latte_ase.pretrained import FILE
+from latte_ase.calculator import LatteCalculator
+from latte_ase.engine.fork import refuse_fork
+from latte_ase.engine.jit import jit
+from latte_ase.io.atomic_file import remove_leftovers, write_atomically
+from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.hyperparameters import architecture_to_json
+from latte_ase.io.model_file import save_model
+from latte_ase.io.pretrained import FILE
+from latte_ase.model.potential import Potential, device_constants
 from latte_ase.training import checkpoint, reference_energies
 from latte_ase.training.batches import Batches, cast
 from latte_ase.training.config import Config, TrainingConfig, load_config, plain
+from latte_ase.training.dataset import Frame, prepare, split
 from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.loss import Errors, add, criterion, errors, metrics, predict
 from latte_ase.training.optimiser import optimiser, refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation, everything
 from latte_ase.training.plausibility import refuse_implausible_labels
-from latte_ase.training.step import State, make_step
+from latte_ase.training.progress import epoch_bar
+from latte_ase.training.step import OptimiserState, make_step
 
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
 
@@ -60,10 +63,8 @@ class Result:
     path: Path | None = None
 
     @property
-    def calculator(self):
-        """A `LatteCalculator` of the trained potential."""
-        from latte_ase.calculator import LatteCalculator
-
+    def calculator(self) -> LatteCalculator:
+        """A calculator of the trained potential."""
         return LatteCalculator(self.potential)
 
 
@@ -125,33 +126,33 @@ def fit(
     parametrisation = parametrise(replace(potential, params=cast(potential.params)))
     trained = cast(parametrisation.start)
     params_of = jit(parametrisation.params)
-    state = State(trained, trained, transformation.init(trained), np.zeros((), np.int32))
-    standing = Standing(state, trained, epochs=training.epochs, identity=identity)
+    state = OptimiserState(trained, trained, transformation.init(trained), np.zeros((), np.int32))
+    progress = TrainerState(state, trained, epochs=training.epochs, identity=identity)
     if folder is not None:
-        standing = _open(folder, standing, resume=resume)
+        progress = _open(folder, progress, resume=resume)
     step = make_step(potential.architecture, transformation, training, parametrisation=parametrisation)
     constants = cast(device_constants(potential))
-    for epoch in range(len(standing.history) + 1, training.epochs + 1):
-        if patience is not None and epoch - 1 - standing.best["epoch"] >= patience:
+    for epoch in range(len(progress.history) + 1, training.epochs + 1):
+        if patience is not None and epoch - 1 - progress.best["epoch"] >= patience:
             break
         start, total = time.perf_counter(), None
         for batch in train(order(epoch)):
-            standing.state, sums = step(standing.state, constants, batch)
+            progress.state, sums = step(progress.state, constants, batch)
             total = add(total, sums)
         assert total is not None
-        checked = evaluate_sums(potential, valid, params_of(standing.state.average))
-        standing.judge(_row(epoch, total, checked, training) | {"seconds": time.perf_counter() - start})
+        checked = evaluate_sums(potential, valid, params_of(progress.state.average))
+        progress.judge(_row(epoch, total, checked, training) | {"seconds": time.perf_counter() - start})
         if folder is not None:
-            standing.save(folder)
+            progress.save(folder)
         if report is not None:
-            report(standing.history[-1], training.epochs)
+            report(progress.history[-1], training.epochs)
     # a committee belongs to the parameters that it was made for
-    best_params = jax.tree.map(np.asarray, params_of(standing.best_trained))
-    return Result(replace(potential, params=best_params, committee=None), standing.history)
+    best_params = jax.tree.map(np.asarray, params_of(progress.best_trained))
+    return Result(replace(potential, params=best_params, committee=None), progress.history)
 
 
 @dataclass
-class Standing:
+class TrainerState:
     """How far a training has come.
 
     Attributes:
@@ -163,7 +164,7 @@ class Standing:
         identity: checksum of what has to be the same for a training to go on.
     """
 
-    state: State
+    state: OptimiserState
     best_trained: Any
     best: dict[str, Any] = field(default_factory=lambda: {"criterion": np.inf, "epoch": 0})
     history: list[dict[str, float]] = field(default_factory=list)
@@ -184,7 +185,7 @@ class Standing:
         write_metrics(folder / METRICS, self.history)
 
 
-def _open(folder: Path, start: Standing, *, resume: bool) -> Standing:
+def _open(folder: Path, start: TrainerState, *, resume: bool) -> TrainerState:
     """What stands in a folder, or the start; leftovers of a killed run are removed."""
     for name in (CHECKPOINT, METRICS, FILE):
         remove_leftovers(folder / name)
@@ -197,7 +198,7 @@ def _open(folder: Path, start: Standing, *, resume: bool) -> Standing:
             "model. Resume with those that wrote it, or train into another folder."
         )
     write_metrics(folder / METRICS, facts["history"])  # a kill between the two files left it a row behind
-    return Standing(state, best_trained, facts["best"], facts["history"], start.epochs, start.identity)
+    return TrainerState(state, best_trained, facts["best"], facts["history"], start.epochs, start.identity)
 
 
 def _row(epoch: int, total: Errors, checked: Errors, training: TrainingConfig) -> dict[str, float]:
@@ -225,10 +226,10 @@ def write_metrics(path: Path, history: list[dict[str, float]]) -> None:
 
 def frames_of(config: Config) -> tuple[list[Atoms], list[Atoms]]:
     """The structures that a configuration trains on, and those it holds out."""
-    frames = dataset.read_frames(config.path(config.data.train))
+    frames = read_frames(config.path(config.data.train))
     if config.data.valid:
-        return frames, dataset.read_frames(config.path(config.data.valid))
-    kept, out_of = dataset.split(len(frames), config.data.valid_fraction, config.training.seed)
+        return frames, read_frames(config.path(config.data.valid))
+    kept, out_of = split(len(frames), config.data.valid_fraction, config.training.seed)
     return [frames[k] for k in kept], [frames[k] for k in out_of]
 
 
@@ -281,19 +282,17 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     frames, held = frames_of(config)
     labels = config.training.labels
     advice = "Or set {name}_weight to 0."
-    dataset.require_labels(frames, labels, otherwise=advice)
-    dataset.require_labels(held, labels, "the validation set", otherwise=advice)
+    require_labels(frames, labels, otherwise=advice)
+    require_labels(held, labels, "the validation set", otherwise=advice)
     if {"energy", "forces"} <= set(labels):
         refuse_implausible_labels(frames)
     potential = initial_potential(config, frames)
     refuse_idle_decay(config.training, potential, potential.params)
-    train_frames, valid_frames = dataset.prepare(potential, frames), dataset.prepare(potential, held)
+    train_frames, valid_frames = prepare(potential, frames), prepare(potential, held)
     energies = reference_energies.initial(config, potential, train_frames)
     potential = with_constants(replace(potential, reference_energies=energies), train_frames)
     if config.training.skin:
-        train_frames = dataset.prepare(potential, frames, skin=config.training.skin)
-    from latte_ase.training.progress import epoch_bar
-
+        train_frames = prepare(potential, frames, skin=config.training.skin)
     if not resume:  # not before all was checked; else a new checkpoint would lie beside an old model
         (folder / FILE).unlink(missing_ok=True)
     with epoch_bar(config.training.epochs, config.model.name, report) as show:
@@ -315,7 +314,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
         )
         best = best | {f"valid_{k}": v for k, v in metrics(checked).items()}
     trained = replace(trained, metadata={**trained.metadata, "metrics": best, "frames": [len(frames), len(held)]})
-    path = trained.save(folder / FILE)
+    path = save_model(trained, folder / FILE)
     return Result(trained, result.history, path)
 
 
@@ -325,7 +324,7 @@ def _identity(config: Config, potential: Potential, frames: list[Atoms], held: l
     sets = {
         "train": frames,
         "valid": held,
-        "isolated": dataset.read_frames(config.path(isolated)) if isolated else [],
+        "isolated": read_frames(config.path(isolated)) if isolated else [],
     }
     architecture = architecture_to_json(potential.architecture)
     return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets)

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase.dataset import Batch
-from latte_ase.derivatives import derivatives
-from latte_ase.potential import Architecture
+from latte_ase.model.derivatives import derivatives
+from latte_ase.model.potential import Architecture
+from latte_ase.training.batches import Batch
 
 
 class Errors(NamedTuple):
@@ -49,7 +49,7 @@ def huber(x, delta):
     return inner * (2 * jnp.abs(x) - inner)
 
 
-class Prediction(NamedTuple):
+class BatchPrediction(NamedTuple):
     """What a model says of a batch.
 
     Attributes:
@@ -63,7 +63,7 @@ class Prediction(NamedTuple):
     virial: Any
 
 
-def predict(architecture: Architecture, params, constants, batch: Batch, *, displacements=None) -> Prediction:
+def predict(architecture: Architecture, params, constants, batch: Batch, *, displacements=None) -> BatchPrediction:
     """What a potential says of a batch.
 
     Args:
@@ -78,10 +78,10 @@ def predict(architecture: Architecture, params, constants, batch: Batch, *, disp
     owner = graph.structure.reshape(-1)
     energy = jax.ops.segment_sum(result.energies.reshape(-1), owner, n_structures)
     virial = jax.ops.segment_sum(result.virials.reshape(-1, 3, 3), owner, n_structures)
-    return Prediction(energy, result.forces, virial)
+    return BatchPrediction(energy, result.forces, virial)
 
 
-def errors(predicted: Prediction, batch: Batch, delta=jnp.inf) -> Errors:
+def errors(predicted: BatchPrediction, batch: Batch, delta=jnp.inf) -> Errors:
     """Error sums of a batch; see `Errors`. `delta` is that of h, in eV/atom, eV/Angstrom and eV/Angstrom^3."""
     stress = 0.5 * (predicted.virial + jnp.swapaxes(predicted.virial, 1, 2)) / batch.volume[:, None, None]
     energy = batch.has_energy * (predicted.energy - batch.energy) / batch.n_atoms

@@ -14,7 +14,7 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from latte_ase.potential import Potential
+from latte_ase.model.potential import Potential
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.parametrisation import MATRICES
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from latte_ase.potential import Potential
+from latte_ase.model.potential import Potential
 
 MATRICES = ("kernel", "mixing")
 """Names of the parameters whose last two axes are a matrix, of networks or of a descriptor's mixing; any axes before them

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from ase import Atoms, units
 
-from latte_ase.dataset import label
+from latte_ase.io.frames import label
 
 CLOSE = 0.3
 """Angstrom; frames whose atoms moved less are compared."""

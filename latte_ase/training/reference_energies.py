@@ -3,18 +3,49 @@ network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase import dataset
-from latte_ase.dataset import Frame
-from latte_ase.potential import Potential
+from latte_ase.io.frames import label, read_frames, require_labels
+from latte_ase.model.potential import Potential
 from latte_ase.prediction import predict
 from latte_ase.training.config import Config
+from latte_ase.training.dataset import Frame, compositions
+
+
+def fit_reference_energies(energies, compositions) -> np.ndarray:
+    """E0 per species by least squares of total energies on compositions.
+
+    Args:
+        energies: (structures,) eV.
+        compositions: (structures, species) numbers of atoms.
+
+    Returns:
+        (species,) eV.  Where compositions cannot tell species apart (only H2O, say) the solution
+        of least norm: right in sum, meaningless one by one; 0 without structures.
+    """
+    if len(energies) == 0:
+        return np.zeros(np.shape(compositions)[1])
+    return np.linalg.lstsq(np.asarray(compositions, float), np.asarray(energies, float), rcond=None)[0]
+
+
+def given_reference_energies(energies: Mapping[str, float], elements: Sequence[str]) -> np.ndarray:
+    """E0 (species,) in eV of energies by symbol.
+
+    Raises:
+        ValueError: an element has none; names it.
+    """
+    missing = [e for e in elements if e not in energies]
+    if missing:
+        raise ValueError(
+            f"Reference energies are given for {', '.join(energies)}, but not for {', '.join(missing)}. Give those of "
+            "all elements ([data.reference_energies], the file of isolated atoms), or none at all for least squares."
+        )
+    return np.array([energies[e] for e in elements], np.float64)
 
 
 def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np.ndarray:
@@ -25,15 +56,15 @@ def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np
     """
     given = {}
     if config.data.isolated_atoms:
-        lone = [a for a in dataset.read_frames(config.path(config.data.isolated_atoms)) if len(a) == 1]
-        dataset.require_labels(lone, ("energy",), f"the isolated atoms ({config.data.isolated_atoms})")
-        given = {atoms.get_chemical_symbols()[0]: dataset.label(atoms, "energy") for atoms in lone}
+        lone = [a for a in read_frames(config.path(config.data.isolated_atoms)) if len(a) == 1]
+        require_labels(lone, ("energy",), f"the isolated atoms ({config.data.isolated_atoms})")
+        given = {atoms.get_chemical_symbols()[0]: label(atoms, "energy") for atoms in lone}
     given |= config.data.reference_energies
     if given:
-        return dataset.given_reference_energies(given, potential.elements)
+        return given_reference_energies(given, potential.elements)
     labelled = [f for f in frames if f.energy is not None]
-    counts = dataset.compositions(labelled, len(potential.elements))
-    return dataset.fit_reference_energies([f.energy for f in labelled], counts)
+    counts = compositions(labelled, len(potential.elements))
+    return fit_reference_energies([f.energy for f in labelled], counts)
 
 
 def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
@@ -48,16 +79,15 @@ def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
         potential: a trained model.
         frames: structures; without energies among them, the potential comes back as it is.
     """
-    frames = [atoms for atoms in frames if dataset.label(atoms, "energy") is not None]
+    frames = [atoms for atoms in frames if label(atoms, "energy") is not None]
     if not frames:
         return potential
     residual = [
-        dataset.label(a, "energy") - p.energy
-        for a, p in zip(frames, predict(potential, frames, forces=False), strict=True)
+        label(a, "energy") - p.energy for a, p in zip(frames, predict(potential, frames, forces=False), strict=True)
     ]
     species = [potential.species(a.numbers) for a in frames]
     counts = [np.bincount(s, minlength=len(potential.elements)) for s in species]
-    shift = dataset.fit_reference_energies(residual, counts)
+    shift = fit_reference_energies(residual, counts)
     return replace(potential, reference_energies=potential.reference_energies + shift)
 
 
@@ -74,7 +104,7 @@ def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Ato
     copies = []
     for atoms in frames:
         copy, change = atoms.copy(), shift[end.species(atoms.numbers)].sum()
-        labels = {name: dataset.label(atoms, name) for name in ("energy", "forces", "stress")}
+        labels = {name: label(atoms, name) for name in ("energy", "forces", "stress")}
         labels = {name: value for name, value in labels.items() if value is not None}
         if "energy" in labels:
             labels["energy"] = float(labels["energy"]) + change

@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from latte_ase.compilation import jit
-from latte_ase.potential import Architecture
+from latte_ase.engine.jit import jit
+from latte_ase.model.potential import Architecture
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.consistency import inconsistency
 from latte_ase.training.loss import errors, loss, predict
 from latte_ase.training.parametrisation import Parametrisation
 
 
-class State(NamedTuple):
+class OptimiserState(NamedTuple):
     """What changes during training.
 
     Attributes:
@@ -53,7 +53,7 @@ def make_step(
         return total, sums
 
     @jit
-    def step(state: State, constants, batch):
+    def step(state: OptimiserState, constants, batch):
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         gradient, sums = jax.grad(objective, has_aux=True)(state.params, constants, batch, key)
         updates, optimiser = transformation.update(gradient, state.optimiser, state.params)
@@ -61,6 +61,6 @@ def make_step(
         # early on the average would remember the random start: let it follow
         decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
         average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)
-        return State(params, average, optimiser, state.step + 1), sums
+        return OptimiserState(params, average, optimiser, state.step + 1), sums
 
     return step

@@ -5,7 +5,7 @@
 >>> calc.get_uncertainty(atoms).worst  # eV/Angstrom
 """
 
-from latte_ase.committee import Committee, Uncertainty
+from latte_ase.model.committee import Committee, Uncertainty
 from latte_ase.uncertainty.assessment import Assessment, assess
 from latte_ase.uncertainty.ensemble import ensemble
 from latte_ase.uncertainty.last_layer import last_layer

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from latte_ase import dataset
 from latte_ase.calculator import LatteCalculator
-from latte_ase.potential import Potential
+from latte_ase.io.frames import label, read_frames, require_labels
+from latte_ase.model.potential import Potential
 
 WITHIN_ONE = 0.6827
 """Share of a normal distribution within one standard deviation."""
@@ -75,13 +75,13 @@ def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Asse
         ValueError: the model has no committee, or labels are missing.
     """
     calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)
-    structures = dataset.read_frames(frames)
-    dataset.require_labels(structures, ("energy", "forces"), "the frames to judge by")
+    structures = read_frames(frames)
+    require_labels(structures, ("energy", "forces"), "the frames to judge by")
     energy, forces = [], []
     for atoms in progress(structures) if progress else structures:
         expected, found = calc.get_uncertainty(atoms), calc.engine.evaluate(atoms)
-        energy.append(np.array([found.energy - dataset.label(atoms, "energy"), expected.energy]) / len(atoms))
-        forces.append(np.stack([found.forces - dataset.label(atoms, "forces"), expected.forces], axis=-1))
+        energy.append(np.array([found.energy - label(atoms, "energy"), expected.energy]) / len(atoms))
+        forces.append(np.stack([found.forces - label(atoms, "forces"), expected.forces], axis=-1))
     return Assessment(np.array(energy), np.concatenate(forces))
 
 

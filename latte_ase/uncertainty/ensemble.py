@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from latte_ase import dataset
-from latte_ase.committee import Committee
-from latte_ase.potential import Potential
-from latte_ase.pretrained import load_model
+from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.pretrained import load_model
+from latte_ase.model.committee import Committee
+from latte_ase.model.potential import Potential
 from latte_ase.uncertainty.assessment import calibrated
 
 
@@ -42,8 +42,8 @@ def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
                 f"Model {number} was trained on other frames than the first one: its scale or closest approaches "
                 "differ. Name the validation set in the recipe ([data] valid), so that a seed does not choose it."
             )
-    held = dataset.read_frames(held_out)
-    dataset.require_labels(held, ("energy", "forces"), "the held-out frames")
+    held = read_frames(held_out)
+    require_labels(held, ("energy", "forces"), "the held-out frames")
     members = jax.tree.map(lambda *arrays: np.stack(arrays), *(_params_for(p, first) for p in potentials))
     shifts = np.stack([p.reference_energies - first.reference_energies for p in potentials])
     return calibrated(replace(first, committee=Committee(members, shifts=shifts)), held)[0]

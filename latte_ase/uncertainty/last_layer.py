@@ -23,13 +23,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from latte_ase import dataset
-from latte_ase.committee import Committee, replaced
-from latte_ase.compilation import jit
-from latte_ase.derivatives import derivatives
-from latte_ase.potential import Architecture, Potential, device_constants
-from latte_ase.pretrained import load_model
+from latte_ase.engine.jit import jit
+from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.pretrained import load_model
+from latte_ase.model.committee import Committee, replaced
+from latte_ase.model.derivatives import derivatives
+from latte_ase.model.potential import Architecture, Potential, device_constants
+from latte_ase.training.batches import batch_shapes, make_batch
 from latte_ase.training.config import TrainingConfig
+from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty.assessment import calibrated
 
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -66,9 +68,9 @@ def last_layer(
     if members < 2:
         raise ValueError(f"members is {members}; two or more are needed to disagree.")
     potential = load_model(model)
-    structures, held = dataset.read_frames(frames), dataset.read_frames(held_out)
+    structures, held = read_frames(frames), read_frames(held_out)
     for which, name in ((structures, "the training set"), (held, "the held-out frames")):
-        dataset.require_labels(which, ("energy", "forces"), name)
+        require_labels(which, ("energy", "forces"), name)
     information = _information(potential, structures, _loss_weights(potential), seed, progress)
     best = None
     for ridge in RIDGES:
@@ -114,16 +116,16 @@ def _rows(architecture: Architecture, params, constants, graph, probes):
 
 def _information(potential: Potential, structures, weights, seed, progress) -> np.ndarray:
     """H, (weights, weights) float64."""
-    frames = dataset.prepare(potential, structures)
+    frames = prepare(potential, structures)
     kinds = max(len(np.unique(frame.species)) for frame in frames)
-    arrangement = potential.architecture.descriptor.arrangement(kinds)
-    shapes = dataset.batch_shapes(frames, 1, arrangement=arrangement)
+    grouping = potential.architecture.descriptor.grouping(kinds)
+    shapes = batch_shapes(frames, 1, grouping=grouping)
     params, constants = (
         jax.tree.map(lambda a: np.asarray(a, DTYPE), tree) for tree in (potential.params, device_constants(potential))
     )
     rng, total = np.random.default_rng(seed), 0.0
     for frame in progress(frames) if progress else frames:
-        batch = dataset.make_batch([frame], potential.reference_energies, shapes, 1, DTYPE)
+        batch = make_batch([frame], potential.reference_energies, shapes, 1, DTYPE)
         probes = rng.normal(size=(PROBES, *batch.graph.is_atom.shape, 3)).astype(DTYPE)
         energy, forces = _rows(potential.architecture, params, constants, batch.graph, probes)
         n = len(frame.species)

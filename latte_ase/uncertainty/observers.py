@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.io import write
 
 from latte_ase.calculator import LatteCalculator
-from latte_ase.committee import Uncertainty
+from latte_ase.model.committee import Uncertainty
 
 
 class TooUncertain(RuntimeError):

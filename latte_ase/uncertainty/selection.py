@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from latte_ase import dataset
 from latte_ase.calculator import LatteCalculator
+from latte_ase.io.frames import read_frames
 
 
 class Selected(NamedTuple):
@@ -48,7 +48,7 @@ def select(
         ValueError: no frames, `count` below 1, or the model has no committee.
     """
     if isinstance(frames, (str, Path)):
-        frames = dataset.read_frames(frames)
+        frames = read_frames(frames)
     if count < 1 or len(frames) == 0:
         raise ValueError(f"{count} of {len(frames)} frames are to be chosen; one of one is the least.")
     calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)

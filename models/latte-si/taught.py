@@ -22,7 +22,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from rich.progress import track
 
 from latte_ase import LatteCalculator, predict
-from latte_ase.pretrained import models_folder
+from latte_ase.io.pretrained import models_folder
 from latte_ase.training.config import load_config
 from latte_ase.training.loop import frames_of
 

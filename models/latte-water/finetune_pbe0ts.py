@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from latte_ase import evaluate, finetune, load_model, train
-from latte_ase.dataset import read_frames
+from latte_ase.io.frames import read_frames
 
 SIZES = (10, 25, 50)
 STEPS = 1500

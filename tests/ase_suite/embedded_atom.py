@@ -20,9 +20,9 @@ from ase.calculators.emt import beta, parameters
 from ase.data import atomic_numbers
 from ase.units import Bohr
 
-from latte_ase.descriptors import DESCRIPTORS
-from latte_ase.descriptors.base import Local
-from latte_ase.radial import envelope, fraction
+from latte_ase.model.descriptors import DESCRIPTORS
+from latte_ase.model.descriptors.base import Local
+from latte_ase.model.radial import envelope, fraction
 
 STEP, STEEPNESS = 5.376, 23.8  # Angstrom and 1/Angstrom, as ase.calculators.emt has them
 

@@ -32,8 +32,9 @@ from embedded_atom import table
 from run import HERE, files
 
 import latte_ase
-from latte_ase.dataset import prepare
+from latte_ase.io.model_file import save_model
 from latte_ase.training.config import load_config
+from latte_ase.training.dataset import prepare
 from latte_ase.training.loop import fit
 from latte_ase.training.progress import epoch_bar
 
@@ -243,7 +244,7 @@ def main(out: Path):
     # EMT is defined at all distances: its stand-in claims no domain of use, and warns of none
     constants = rounds[-1].constants
     unlimited = constants | {"repulsion_range": np.zeros_like(constants["repulsion_range"])}
-    replace(rounds[-1], params=params, constants=unlimited).save(out / "model.safetensors")
+    save_model(replace(rounds[-1], params=params, constants=unlimited), out / "model.safetensors")
 
 
 def trained(sets, out: Path):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from latte_ase.descriptors import Latte
-from latte_ase.potential import Architecture
+from latte_ase.model.descriptors import Latte
+from latte_ase.model.potential import Architecture
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -20,7 +20,7 @@ def answers(atoms, teacher):
     return atoms.get_potential_energy(), atoms.get_forces()
 
 
-@pytest.mark.filterwarnings("ignore::latte_ase.domain.DomainWarning")
+@pytest.mark.filterwarnings("ignore::latte_ase.model.domain.DomainWarning")
 def test_labels_are_the_mean_of_the_teachers_where_the_first_one_went(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     taught = import_module("rmd17_taught")

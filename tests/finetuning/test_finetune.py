@@ -11,12 +11,14 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 import latte_ase
-from latte_ase import finetune, model_io
-from latte_ase.dataset import prepare, split
+from latte_ase import finetune
 from latte_ase.finetuning import replay
 from latte_ase.finetuning.finetune import with_repulsion_outside
-from latte_ase.potential import Potential
-from latte_ase.pretrained import models_folder
+from latte_ase.io import model_file
+from latte_ase.io.model_file import save_model
+from latte_ase.io.pretrained import models_folder
+from latte_ase.model.potential import Potential
+from latte_ase.training.dataset import prepare, split
 from latte_ase.training.parametrisation import low_rank
 from latte_ase.training.reference_energies import with_those_of
 
@@ -76,7 +78,7 @@ def test_result_is_a_ready_calculator_and_a_file(tuned):
     atoms.calc = tuned.calculator
     forces = atoms.get_forces()
     assert np.abs(forces).max() > 0.01
-    loaded = model_io.load(tuned.path)
+    loaded = model_file.load(tuned.path)
     assert loaded.metadata["base"] == "tiny"
     facts = loaded.metadata["finetuning"]
     assert (loaded.metadata["name"], facts["strategy"], facts["frames"]) == ("mine", "full", 10)
@@ -110,8 +112,8 @@ def test_one_that_was_stopped_goes_on_to_the_same_numbers(base, tmp_path, strate
     )  # fmt: skip
     assert seen == [3, 4] and [row["epoch"] for row in resumed.history] == [1, 2, 3, 4]
     assert resumed.errors == whole.errors
-    for name, value in model_io.flatten(whole.potential.params).items():
-        np.testing.assert_array_equal(model_io.flatten(resumed.potential.params)[name], value)
+    for name, value in model_file.flatten(whole.potential.params).items():
+        np.testing.assert_array_equal(model_file.flatten(resumed.potential.params)[name], value)
 
 
 @pytest.mark.parametrize("change", ["model", "E0", "strategy", "frames", "replayed", "cell"])
@@ -181,7 +183,7 @@ def test_an_old_model_does_not_lie_beside_a_new_checkpoint(base, tmp_path):
 
 
 def test_a_model_is_not_replaced_by_what_starts_from_it(base, tmp_path):
-    path = base.save(tmp_path / "model.safetensors")
+    path = save_model(base, tmp_path / "model.safetensors")
     for model in (path, tmp_path, str(tmp_path)):
         with pytest.raises(
             ValueError, match=r"holds the model that is to be fine-tuned; .* Give another folder as out"
@@ -223,7 +225,7 @@ def test_last_layer_changes_the_last_layer_alone(base):
     result = finetune(
         base, frames(4, seed=2, factor=1.3), strategy="last-layer", epochs=2, report=lambda row, epochs: None
     )
-    before, after = (model_io.flatten(p.params) for p in (base, result.potential))
+    before, after = (model_file.flatten(p.params) for p in (base, result.potential))
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed and all(name.startswith("network/Dense_1/") for name in changed)
 
@@ -232,7 +234,7 @@ def test_network_leaves_the_descriptor_as_it_is(base):
     result = finetune(
         base, frames(4, seed=2, factor=1.3), strategy="network", epochs=2, report=lambda row, epochs: None
     )
-    before, after = (model_io.flatten(p.params) for p in (base, result.potential))
+    before, after = (model_file.flatten(p.params) for p in (base, result.potential))
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert "network/Dense_0/kernel" in changed and all(name.startswith("network/") for name in changed)
 
@@ -271,7 +273,7 @@ def test_low_rank_adapts_and_a_function_chooses_the_rank(base):
         result = finetune(base, new, strategy=strategy, **how)
         errors = result.errors
         assert errors["fine-tuned"]["forces_rmse"] < 0.8 * errors["base model"]["forces_rmse"]
-        before, after = (model_io.flatten(p.params) for p in (base, result.potential))
+        before, after = (model_file.flatten(p.params) for p in (base, result.potential))
         changed = {name for name in before if not np.array_equal(before[name], after[name])}
         assert changed == {name for name in before if name.endswith("kernel")}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.dataset import label
 from latte_ase.finetuning.replay import labelled, order
+from latte_ase.io.frames import label
 from latte_ase.prediction import predict
 
 

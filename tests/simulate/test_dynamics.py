@@ -17,7 +17,7 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
 
 from latte_ase import LatteCalculator
-from latte_ase.domain import DomainError
+from latte_ase.model.domain import DomainError
 from latte_ase.simulate import BlewUp, NoseHooverChain, md
 
 FS = units.fs
@@ -149,7 +149,7 @@ def silicon_temperature(atoms):
     return atoms.get_temperature() * 3 * len(atoms) / (3 * len(atoms) - 3)
 
 
-@pytest.mark.filterwarnings("ignore::latte_ase.domain.DomainWarning")
+@pytest.mark.filterwarnings("ignore::latte_ase.model.domain.DomainWarning")
 def test_what_blows_up_is_named_and_the_atoms_are_as_they_were_a_step_before(silicon, calculator):
     silicon.positions[2] = silicon.positions[6] + [0.9, 0, 0]
     calc = calculator()

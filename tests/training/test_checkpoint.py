@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from latte_ase.training import checkpoint
-from latte_ase.training.step import State
+from latte_ase.training.step import OptimiserState
 
 
 def state(width=3):
@@ -20,7 +20,7 @@ def state(width=3):
     rng = np.random.default_rng(width)
     params = {"network": {"kernel": rng.normal(size=(2, width)).astype(np.float32)}, "empty": {}}
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3)).init(params)
-    return State(params, jax.tree.map(lambda a: 2 * a, params), optimiser, np.asarray(17, np.int32))
+    return OptimiserState(params, jax.tree.map(lambda a: 2 * a, params), optimiser, np.asarray(17, np.int32))
 
 
 def test_a_round_trip_keeps_every_bit_and_the_structure(tmp_path):

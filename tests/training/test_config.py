@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from latte_ase import load_model
+from latte_ase.io.model_file import save_model
 from latte_ase.training import load_config
 from latte_ase.training.config import PRESETS, Config, DataConfig, ModelConfig, TrainingConfig
 from latte_ase.training.initial import initial_potential
@@ -157,7 +158,7 @@ def test_what_python_has_and_toml_has_not_is_written_as_plain_data(write, tmp_pa
         "card": {"date": datetime.date(2024, 2, 1), "checked": True, "nothing": None, "list": [np.float64(0.5)]},
     }
     potential = initial_potential(load_config(config), [])
-    recipe = load_model(potential.save(tmp_path / "a.safetensors")).metadata["recipe"]
+    recipe = load_model(save_model(potential, tmp_path / "a.safetensors")).metadata["recipe"]
     assert recipe["data"] | {"train": str(tmp_path / "frames.xyz"), "valid_fraction": 0.2} == recipe["data"]
     assert (recipe["training"]["seed"], recipe["training"]["epochs"], recipe["model"]["cutoff"]) == (1, 7, 4.0)
     assert recipe["card"] == {"date": "2024-02-01", "checked": True, "nothing": None, "list": [0.5]}

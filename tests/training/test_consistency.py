@@ -11,10 +11,12 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from latte_ase import LatteCalculator, dataset
-from latte_ase.potential import device_constants
+from latte_ase import LatteCalculator
+from latte_ase.model.potential import device_constants
+from latte_ase.training.batches import batch_shapes, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.consistency import _directions, differences, inconsistency
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
 from latte_ase.training.loss import predict
 
@@ -37,9 +39,9 @@ def potential():
 @pytest.fixture(scope="module")
 def batch(potential):
     """Two structures in double precision, with room for a third."""
-    prepared = dataset.prepare(potential, structures(), skin=SKIN)
+    prepared = prepare(potential, structures(), skin=SKIN)
     with jax.enable_x64(True):
-        return dataset.make_batch(prepared, np.zeros(2), dataset.batch_shapes(prepared, 3), 3, np.float64)
+        return make_batch(prepared, np.zeros(2), batch_shapes(prepared, 3), 3, np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_differences_equal_those_of_displaced_atoms(potential, batch, found):
         moved.calc = calc
         return moved.get_potential_energy(), moved.get_forces()
 
-    prepared = dataset.prepare(potential, structures(), skin=SKIN)
+    prepared = prepare(potential, structures(), skin=SKIN)
     species = np.concatenate([f.species for f in prepared])
     place = np.empty(len(species), int)
     blocks = np.asarray(batch.graph.species)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase import LatteCalculator, dataset
+from latte_ase import LatteCalculator
+from latte_ase.io.frames import label
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import _sample, with_constants
 
 
@@ -24,21 +26,21 @@ def frames(water_like):
 
 def test_constants_are_means_and_deviations_over_the_atoms_of_each_element(tiny_potential, frames):
     potential = tiny_potential("latte", repulsion=False)
-    found = with_constants(potential, dataset.prepare(potential, frames)).constants
+    found = with_constants(potential, prepare(potential, frames)).constants
     calc = LatteCalculator(potential, dtype="float64")
     features = np.concatenate([calc.get_descriptors(atoms) for atoms in frames])
     species = np.concatenate([potential.species(atoms.numbers) for atoms in frames])
     assert set(species) == {0, 1}
     for s in (0, 1):
         np.testing.assert_allclose(found["mean"][s], features[species == s].mean(axis=0), rtol=1e-4, atol=1e-5)
-    forces = np.concatenate([dataset.label(atoms, "forces") for atoms in frames])
+    forces = np.concatenate([label(atoms, "forces") for atoms in frames])
     assert found["scale"] == pytest.approx(np.sqrt(np.mean(forces**2)), rel=1e-12)
 
 
 def test_frames_of_a_rare_element_are_in_the_sample(tiny_potential, frames):
     potential = tiny_potential("latte", repulsion=False)
     oxygen_only = frames[0][frames[0].numbers == 8]
-    common, rare = dataset.prepare(potential, [oxygen_only, frames[0]])
+    common, rare = prepare(potential, [oxygen_only, frames[0]])
     many = [common] * 1000
     many[3] = many[700] = rare
     found = _sample(many, 2, 64)

@@ -21,7 +21,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from latte_ase import load_model
-from latte_ase.model_io import flatten
+from latte_ase.io.model_file import flatten
 from latte_ase.training import loop, train
 
 KILLS = 30

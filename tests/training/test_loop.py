@@ -13,11 +13,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from jax.experimental.compilation_cache import compilation_cache
 
-from latte_ase import LatteCalculator, dataset, load_model
-from latte_ase.model_io import flatten
-from latte_ase.potential import Potential
+from latte_ase import LatteCalculator, load_model
+from latte_ase.io.model_file import flatten
+from latte_ase.model.potential import Potential
 from latte_ase.training import checkpoint, train
 from latte_ase.training.config import load_config
+from latte_ase.training.dataset import split
 
 EPOCHS = 12
 
@@ -103,7 +104,7 @@ def test_the_best_epoch_is_returned_and_written_with_its_metrics(whole, data):
     assert loaded.metadata["level_of_theory"] == "EMT"
     assert load_config(loaded.metadata["recipe"]).model.name == "tiny"
     # the calculator makes the errors that the best epoch reported
-    _, held = dataset.split(6, 1 / 3, 0)
+    _, held = split(6, 1 / 3, 0)
     squares = []
     for k in held:
         atoms = alloys()[k]

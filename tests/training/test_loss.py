@@ -12,9 +12,11 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase import LatteCalculator, dataset
-from latte_ase.potential import device_constants
+from latte_ase import LatteCalculator
+from latte_ase.model.potential import device_constants
+from latte_ase.training.batches import batch_shapes, make_batch
 from latte_ase.training.config import load_config
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
 from latte_ase.training.loss import Errors, add, criterion, errors, loss, metrics, predict
 
@@ -53,10 +55,10 @@ def cluster():
 )
 def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
     frames = [labelled(alloy(), first, 1), labelled(cluster(), second, 2)]
-    prepared = dataset.prepare(potential, frames)
-    shapes = dataset.batch_shapes(prepared, 3)
+    prepared = prepare(potential, frames)
+    shapes = batch_shapes(prepared, 3)
     with jax.enable_x64(True):
-        batch = dataset.make_batch(prepared, potential.reference_energies, shapes, 3, np.float64)  # room for a third
+        batch = make_batch(prepared, potential.reference_energies, shapes, 3, np.float64)  # room for a third
         cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
         sums = _errors(potential.architecture, *cast, batch, 0.7)
         total = float(loss(sums, (10.0, 1.0, 5.0)))

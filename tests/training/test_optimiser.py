@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from latte_ase.descriptors import DESCRIPTORS
-from latte_ase.potential import Architecture, init_params
+from latte_ase.model.descriptors import DESCRIPTORS
+from latte_ase.model.potential import Architecture, init_params
 from latte_ase.training import TrainingConfig
 from latte_ase.training.optimiser import RMS, optimiser
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from latte_ase.model_io import flatten
+from latte_ase.io.model_file import flatten
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.initial import initial_potential
 from latte_ase.training.optimiser import optimiser

@@ -10,9 +10,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from latte_ase import dataset
 from latte_ase.prediction import predict
 from latte_ase.training.config import load_config
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
 from latte_ase.training.reference_energies import initial, moved, refitted, with_those_of
 
@@ -41,7 +41,7 @@ def labelled(potential, shift):
 @pytest.fixture(scope="module")
 def frames(potential):
     """Prepared ones."""
-    return dataset.prepare(potential, labelled(potential, [0, 0]))
+    return prepare(potential, labelled(potential, [0, 0]))
 
 
 def test_least_squares(potential, frames):

@@ -10,15 +10,16 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase import dataset
-from latte_ase.graph import Shape
-from latte_ase.model_io import flatten
-from latte_ase.potential import device_constants
+from latte_ase.geometry.graph import Shape
+from latte_ase.io.model_file import flatten
+from latte_ase.model.potential import device_constants
+from latte_ase.training.batches import batch_shapes, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
+from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
-from latte_ase.training.step import State, make_step
+from latte_ase.training.step import OptimiserState, make_step
 
 CONFIG = TrainingConfig(rate=20.0, stress_weight=1.0, ema=0.5)  # the first step has a rate of 1
 
@@ -54,8 +55,8 @@ def frames():
 @pytest.fixture(scope="module")
 def steps(potential):
     """The start, and the state and error sums after a step in two paddings."""
-    prepared = dataset.prepare(potential, frames())
-    (tight,) = dataset.batch_shapes(prepared, 2)
+    prepared = prepare(potential, frames())
+    (tight,) = batch_shapes(prepared, 2)
     roomy = Shape(tight.blocks + 2, tight.block, tuple(n + 5 for n in tight.neighbours))
     with jax.enable_x64(True):
         cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
@@ -63,10 +64,10 @@ def steps(potential):
         transformation = optimiser(CONFIG, 10)
         whole = everything(potential)
         step = make_step(potential.architecture, transformation, CONFIG, parametrisation=whole)
-        start = State(params, params, jax.jit(transformation.init)(params), np.zeros((), np.int32))
+        start = OptimiserState(params, params, jax.jit(transformation.init)(params), np.zeros((), np.int32))
         ends = []
         for shape, size in ((tight, 2), (roomy, 4)):
-            batch = dataset.make_batch(prepared, potential.reference_energies, (shape,), size, np.float64)
+            batch = make_batch(prepared, potential.reference_energies, (shape,), size, np.float64)
             ends.append(jax.device_get(step(start, constants, batch)))
         late = step(start._replace(step=np.int32(100)), constants, batch)[0]
     return start, *ends, jax.device_get(late)
@@ -117,14 +118,14 @@ def test_weak_supervision_changes_a_step_and_every_step_has_directions_of_its_ow
 
     def change(number, **settings):
         config = TrainingConfig(energy_weight=0.0, force_weight=0.0, **settings)
-        prepared = dataset.prepare(potential, frames(), skin=config.skin)
-        shapes = dataset.batch_shapes(prepared, 2)
-        batch = dataset.make_batch(prepared, potential.reference_energies, shapes, 2, np.float32)
+        prepared = prepare(potential, frames(), skin=config.skin)
+        shapes = batch_shapes(prepared, 2)
+        batch = make_batch(prepared, potential.reference_energies, shapes, 2, np.float32)
         trees = (potential.params, device_constants(potential))
         params, constants = (jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in trees)
         steepest = optax.sgd(1.0)
         step = make_step(potential.architecture, steepest, config, parametrisation=everything(potential))
-        start = State(params, params, steepest.init(params), np.int32(number))
+        start = OptimiserState(params, params, steepest.init(params), np.int32(number))
         end, _ = jax.device_get(step(start, constants, batch))
         return end.params["network"]["Dense_0"]["kernel"] - params["network"]["Dense_0"]["kernel"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latte_ase import LatteCalculator
-from latte_ase.potential import init_params
+from latte_ase.model.potential import init_params
 from latte_ase.uncertainty import assess, ensemble
 from latte_ase.uncertainty.ensemble import _params_for
 

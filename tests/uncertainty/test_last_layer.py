@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from latte_ase import LatteCalculator, dataset, load_model
-from latte_ase.committee import replaced
-from latte_ase.potential import device_constants
+from latte_ase import LatteCalculator, load_model
+from latte_ase.io.model_file import save_model
+from latte_ase.model.committee import replaced
+from latte_ase.model.potential import device_constants
+from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty import assess, last_layer
 from latte_ase.uncertainty.assessment import calibrated
 from latte_ase.uncertainty.last_layer import _draw, _information, _last, _loss_weights, _rows
@@ -75,10 +78,10 @@ def test_the_weights_are_those_of_the_models_training(base, metadata, weights):
 
 def _batched(potential, atoms):
     """The prepared frame, a batch of it, and parameters and constants in single precision."""
-    frame = dataset.prepare(potential, [atoms])[0]
-    arrangement = potential.architecture.descriptor.arrangement(len(np.unique(frame.species)))
-    shapes = dataset.batch_shapes([frame], 1, arrangement=arrangement)
-    batch = dataset.make_batch([frame], potential.reference_energies, shapes, 1, np.float32)
+    frame = prepare(potential, [atoms])[0]
+    grouping = potential.architecture.descriptor.grouping(len(np.unique(frame.species)))
+    shapes = batch_shapes([frame], 1, grouping=grouping)
+    batch = make_batch([frame], potential.reference_energies, shapes, 1, np.float32)
     trees = (potential.params, device_constants(potential))
     return frame, batch, [jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in trees]
 
@@ -142,7 +145,7 @@ def test_what_is_far_from_the_training_set_is_less_certain(certain, copper):
 
 def test_the_model_itself_is_unchanged(certain, base, copper, tmp_path):
     atoms = copper(1, seed=5)[0]
-    again = load_model(certain.save(tmp_path / "model.safetensors"))
+    again = load_model(save_model(certain, tmp_path / "model.safetensors"))
     energies = [LatteCalculator(p).engine.evaluate(atoms).energy for p in (base, certain, again)]
     assert energies[0] == energies[1] == energies[2]
 

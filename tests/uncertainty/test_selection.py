@@ -9,7 +9,7 @@ import pytest
 from ase.io import write
 
 from latte_ase import LatteCalculator
-from latte_ase.committee import Committee
+from latte_ase.model.committee import Committee
 from latte_ase.uncertainty import select
 
 

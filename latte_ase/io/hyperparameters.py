@@ -1,0 +1,111 @@
+"""Hyper-parameters as JSON and back, believed in nothing: types are those of the annotations, sizes are sane."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args, get_origin, get_type_hints
+
+from latte_ase.model.descriptors import DESCRIPTORS
+from latte_ase.model.potential import Architecture
+
+LONGEST_ENTRY = 1000
+"""Items of a list in the architecture; letters of a text in it are 16 times as many."""
+
+
+class ModelFileError(ValueError):
+    """A model file that cannot be used; the message says why and what to do."""
+
+
+def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
+    """The hyper-parameters as plain data."""
+    kinds = {cls: name for name, cls in DESCRIPTORS.items()}
+    if type(architecture.descriptor) not in kinds:
+        raise ValueError(
+            f"{type(architecture.descriptor).__name__} is not in latte_ase.model.descriptors.DESCRIPTORS, so no file can name "
+            f"it; there are {', '.join(DESCRIPTORS)}. Add it: DESCRIPTORS['name'] = {type(architecture.descriptor).__name__}."
+        )
+    data = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture) if f.name != "descriptor"}
+    descriptor = architecture.descriptor
+    return {
+        **data,
+        "descriptor": {
+            "kind": kinds[type(descriptor)],
+            **{f.name: getattr(descriptor, f.name) for f in dataclasses.fields(descriptor)},  # type: ignore[arg-type]
+        },
+    }
+
+
+def architecture_from_json(data: dict[str, Any]) -> Architecture:
+    """Inverse of `architecture_to_json`.
+
+    Raises:
+        ValueError: an entry is missing, unknown, of another type, or not possible.
+    """
+    rest, descriptor = (
+        dict(checked_dictionary("architecture", data)),
+        checked_dictionary("descriptor", data.get("descriptor")),
+    )
+    del rest["descriptor"]
+    descriptor = dict(descriptor)
+    kind = descriptor.pop("kind", None)
+    if not isinstance(kind, str) or kind not in DESCRIPTORS:
+        raise ModelFileError(
+            f"The model uses the descriptor {shortened(kind)}; this version knows {', '.join(DESCRIPTORS)}. "
+            "Update latte_ase (pip install -U latte_ase), or, if it is a descriptor of your own, add it to "
+            "latte_ase.model.descriptors.DESCRIPTORS first."
+        )
+    made = _make(DESCRIPTORS[kind], descriptor)
+    return _make(Architecture, rest, descriptor=made)
+
+
+def checked_dictionary(name: str, value) -> dict[str, Any]:
+    """The value, if it is a dictionary; else a `ModelFileError` that names it."""
+    if not isinstance(value, dict):
+        raise ModelFileError(f"Its {name} is {shortened(value)}; a dictionary is needed.")
+    return value
+
+
+def _make(cls, entries: dict[str, Any], **made):
+    """An instance of a dataclass from JSON, after its types were compared with its annotations."""
+    hints = get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.name not in made}
+    for name, field in fields.items():
+        if name not in entries and field.default is dataclasses.MISSING:
+            raise ModelFileError(f"Its architecture lacks {name}.")
+    for name, value in entries.items():
+        if name not in fields:
+            raise ModelFileError(f"Its architecture has the unknown entry {shortened(name)}. Update latte_ase.")
+        if not _fits(value, hints[name]):
+            wanted = getattr(hints[name], "__name__", "") if not get_args(hints[name]) else str(hints[name])
+            raise ModelFileError(f"Its architecture says {name} = {shortened(value)}; {wanted} is needed.")
+    return cls(**{name: _tuples(value) for name, value in entries.items()}, **made)
+
+
+def _fits(value, hint) -> bool:
+    """True if a value from JSON is of the annotated type and of a sane size."""
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        if not isinstance(value, list) or len(value) > LONGEST_ENTRY:
+            return False
+        if kinds[-1] is Ellipsis:
+            return all(_fits(v, kinds[0]) for v in value)
+        return len(value) == len(kinds) and all(_fits(v, k) for v, k in zip(value, kinds, strict=True))
+    if hint is str:
+        return isinstance(value, str) and len(value) <= 16 * LONGEST_ENTRY
+    if hint is float:
+        return type(value) in (int, float) and abs(value) < 1e30  # false for nan
+    if hint is int:
+        return type(value) is int and 0 <= value < 2**31
+    return type(value) is hint
+
+
+def shortened(value) -> str:
+    """A value from JSON for a message."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _tuples(value) -> Any:
+    if isinstance(value, list):
+        return tuple(_tuples(v) for v in value)
+    return value

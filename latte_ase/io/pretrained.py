@@ -1,0 +1,119 @@
+"""Models by name, folder, file or hub address, with their checksums.
+
+A model folder holds NAME.safetensors (or model.safetensors), README.md (the card), recipe.toml,
+reference.json, and SHA256SUMS with the checksum of the model file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+from latte_ase.io import model_file
+from latte_ase.io.model_file import ModelFileError
+from latte_ase.model.potential import Potential
+
+FILE = "model.safetensors"
+
+
+def models_folder() -> Path:
+    """The folder of the shipped models: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def list_models() -> list[str]:
+    """Names that `load_model` and `LatteCalculator.from_pretrained` know."""
+    return sorted(p.parent.name for p in models_folder().glob(f"*/{FILE}"))
+
+
+def load_model(model) -> Potential:
+    """Load a potential.
+
+    Args:
+        model: a name of `list_models`; a model file; a model folder; a hub address
+            "hf://OWNER/NAME" (needs the package huggingface_hub, and looks into its local cache first);
+            or a `Potential`, or a calculator, whose potential is returned.
+
+    Returns:
+        The potential.
+
+    Raises:
+        ValueError: no such name; lists the names.
+        FileNotFoundError: a path that does not exist.
+        ModelFileError: damaged, changed, or from a newer version.
+    """
+    if isinstance(model, Potential):
+        return model
+    if isinstance(of_calculator := getattr(model, "potential", None), Potential):
+        return of_calculator
+    path = find(model)
+    return _from_folder(path) if path.is_dir() else model_file.load(path)
+
+
+def find(model: str | os.PathLike) -> Path:
+    """The model folder or file that a name, a path or a hub address stands for; raises as `load_model`."""
+    text = os.fspath(model)
+    if text.startswith("hf://"):
+        return _from_hub(text)
+    if isinstance(model, str) and text in list_models():  # first: a name never changes its numbers
+        return models_folder() / text
+    path = Path(text).expanduser()
+    if path.exists():
+        return path
+    if path.suffix or os.sep in text:
+        raise FileNotFoundError(
+            f"There is no model file or folder {text}. Check the path; names of shipped models are "
+            f"{', '.join(list_models())}."
+        )
+    close = difflib.get_close_matches(text, list_models(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"There is no model {text!r}.{hint} Shipped models are {', '.join(list_models())}; or give a model "
+        "file, a folder, or a hub address 'hf://OWNER/NAME'."
+    )
+
+
+def _from_folder(folder: Path) -> Potential:
+    path = folder / FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"The folder {folder} has no {FILE}. A model folder holds one; check the path.")
+    sums = folder / "SHA256SUMS"
+    if sums.is_file():
+        # as `sha256sum` writes it: "HASH  NAME" or "HASH *NAME"
+        line = re.search(rf"^([0-9a-f]+) [ *]{re.escape(FILE)}$", sums.read_text(), re.MULTILINE)
+        expected, actual = line and line[1], model_file.file_sha256(path)
+        if expected and actual != expected:
+            raise ModelFileError(
+                f"{path} is not the file that {sums} describes: its SHA-256 is {actual[:12]}..., expected "
+                f"{expected[:12]}... Download or copy the model again; do not use it."
+            )
+    return model_file.load(path)
+
+
+def _from_hub(address: str) -> Path:
+    match = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", address)
+    if not match:
+        raise ValueError(f"{address!r} is not a hub address; write 'hf://OWNER/NAME' or 'hf://OWNER/NAME@REVISION'.")
+    repository, revision = match.groups()
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ImportError(
+            f"Loading {address} needs the package huggingface_hub: pip install 'latte_ase[hub]'."
+        ) from error
+    try:
+        return Path(snapshot_download(repository, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass  # not in the local cache: ask the hub
+    try:
+        return Path(snapshot_download(repository, revision=revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"{address} is not in the local cache and could not be downloaded ({type(error).__name__}). On a "
+            f"machine with a network run 'hf download {repository}', copy the folder, and give its path instead."
+        ) from error

@@ -1,0 +1,164 @@
+"""LATTE's term notation: from a text such as "4,-:8,a,a:8,ab,ab:4,a,b,ab" to invariants.
+
+Blocks are separated by ":", their tokens by ",".  The first token is the number of terms, the
+others are factors; the letters of a factor are the indices of a Cartesian tensor, "-" a scalar.
+Each letter stands exactly twice in a term, so that the contraction is a scalar:
+
+    8,a,b,ab    ->    B[i, t] = SUM_ab A[i, u1(t)]_a A[i, u2(t)]_b A[i, u3(t)]_ab,   t = 0..7
+
+Every factor of every term has a column u of its own (arXiv:2405.08137).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import jax
+import jax.numpy as jnp
+
+from latte_ase.model.moments import MAX_RANK, components
+
+
+@dataclass(frozen=True)
+class TermBlock:
+    """`count` terms of one signature.
+
+    Attributes:
+        count: number of terms.
+        factors: index letters of each factor; "" for the scalar written "-".
+    """
+
+    count: int
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How moments become invariants.
+
+    Attributes:
+        blocks: in the order of the text.
+        columns: number of columns needed of rank 0, 1, 2, 3.
+        places: for each block and factor, (rank, first column among those of that rank).
+    """
+
+    blocks: tuple[TermBlock, ...]
+    columns: tuple[int, ...]
+    places: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def n_features(self) -> int:
+        """Number of invariants."""
+        return sum(block.count for block in self.blocks)
+
+
+def parse(text: str) -> tuple[TermBlock, ...]:
+    """Read the term notation.
+
+    Args:
+        text: for example "4,-:8,a,a".
+
+    Returns:
+        The blocks, in order; a signature may occur in several.
+
+    Raises:
+        ValueError: a block is malformed, is not a scalar, or has a tensor of rank above 3; the
+            message names the block and the letter.
+    """
+    return tuple(_parse_block(part.strip(), text) for part in text.split(":"))
+
+
+def _parse_block(part: str, text: str) -> TermBlock:
+    def refuse(why: str):
+        return ValueError(f"Term {part!r} of contractions {text!r}: {why}")
+
+    tokens = [token.strip() for token in part.split(",")]
+    if len(tokens) < 2 or not tokens[0].isdigit() or int(tokens[0]) < 1:
+        raise refuse("it must read COUNT,FACTOR,FACTOR,... such as '8,a,b,ab' with a positive count.")
+    count, factors = int(tokens[0]), tokens[1:]
+    if factors == ["-"]:
+        return TermBlock(count, ("",))
+    if "-" in factors:
+        raise refuse("'-' is the scalar and stands alone, as in '4,-'. Products of scalars belong to the network.")
+    for factor in factors:
+        if not (factor.isalpha() and factor.isascii()):
+            raise refuse(f"factor {factor!r} must consist of letters a-z, or be '-'.")
+        if len(factor) > MAX_RANK:
+            raise refuse(f"factor {factor!r} is a tensor of rank {len(factor)}; ranks up to {MAX_RANK} are allowed.")
+        if len(set(factor)) < len(factor):
+            raise refuse(f"factor {factor!r} repeats a letter: a trace of a unit tensor is the scalar '-'. Use '-'.")
+    letters = Counter("".join(factors))
+    for letter, times in sorted(letters.items()):
+        if times != 2:
+            raise refuse(f"it is not a scalar: index {letter!r} occurs {times} time(s); each must occur exactly twice.")
+    return TermBlock(count, tuple(factors))
+
+
+def plan(text: str) -> Plan:
+    """Assign columns to every factor of every block of a notation."""
+    blocks = parse(text)
+    used = [0] * (MAX_RANK + 1)
+    places = []
+    for block in blocks:
+        row = []
+        for factor in block.factors:
+            rank = len(factor)
+            row.append((rank, used[rank]))
+            used[rank] += block.count
+        places.append(tuple(row))
+    return Plan(blocks, tuple(used), tuple(places))
+
+
+def packed_terms(factors: tuple[str, ...]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """The contraction as a sum over packed components.
+
+    Args:
+        factors: index letters of each factor.
+
+    Returns:
+        (multiplicity, component of each factor) for every distinct product.
+
+    >>> packed_terms(("a", "a"))
+    ((1, (0, 0)), (1, (1, 1)), (1, (2, 2)))
+    """
+    letters = sorted(set("".join(factors)))
+    positions = [{exponents: c for c, exponents in enumerate(components(len(factor)))} for factor in factors]
+    terms = Counter()
+    for values in product(range(3), repeat=len(letters)):
+        axis_of = dict(zip(letters, values, strict=True))
+        chosen = []
+        for factor, position in zip(factors, positions, strict=True):
+            axes = [axis_of[letter] for letter in factor]
+            chosen.append(position[tuple(axes.count(axis) for axis in range(3))])
+        terms[tuple(chosen)] += 1
+    return tuple((times, chosen) for chosen, times in sorted(terms.items()))
+
+
+def contract(plan: Plan, moments):
+    """Invariants of a block of atoms.
+
+    Args:
+        plan: from `plan`.
+        moments: one (block, components, columns) array for each rank that has columns.
+
+    Returns:
+        (block, n_features), blocks in the order of the notation.
+    """
+    by_rank = dict(zip((rank for rank, n in enumerate(plan.columns) if n), moments, strict=True))
+    features = []
+    for block, places in zip(plan.blocks, plan.places, strict=True):
+        # split once: an index per product would be traced, and padded on the way back, one by one
+        tensors = [_components(by_rank[rank][:, :, first : first + block.count]) for rank, first in places]
+        total = 0.0
+        for times, chosen in packed_terms(block.factors):
+            total = total + times * prod(tensor[c] for tensor, c in zip(tensors, chosen, strict=True))
+        features.append(total)
+    return jnp.concatenate(features, axis=-1)[:, 0]
+
+
+def _components(tensor):
+    """Arrays (block, 1, columns) of (block, components, columns)."""
+    return jax.lax.split(tensor, (1,) * tensor.shape[1], axis=1)

@@ -1,0 +1,251 @@
+"""The Cartesian atomic cluster expansion CACE (arXiv:2402.07472; npj Comput. Mater. 10, 157 (2024)).
+
+    A[i, m, L, a]   = SUM_j R_m(r_ij) L(rhat_ij) s_a(z_j)                        L = x^a y^b z^d, |L| = a + b + d <= l_max
+    A[i, n, L, ab]  = t_b(z_i) SUM_m W[|L|, m, n, ab] A[i, m, L, a]
+    B[i, n ab, k]   = k-th contraction of A[i, n, :, ab], see `contractions.cace`
+
+Elements are known by two learned vectors, s of the sender and t of the receiver, and a channel ab is a product of
+their entries.  R_m are Bessel functions with trained wave numbers.  The sum over pairs has n_rbf * n_embedding columns;
+the receiver and the radial mixing W come after it.
+
+With messages there is a second round, with A of its own and B concatenated to those of the first:
+
+    A'[i, n, L, ab] = M + (Ar + Bchi) / sqrt(average_neighbours)
+    M    = c[|L|, n, ab] A[i, n, L, ab]
+    Ar   = SUM_j A[j, n, L, ab] p[|L|, n, ab] exp(-r_ij q[|L|, n, ab]) f(r_ij)
+    Bchi = t_b(z_i) SUM_m W[|L|, m, n, ab] SUM_j R_m(r_ij) L(rhat_ij) s_a(z_j) h[|L|, ab](B_j)
+
+with the envelope f, and h linear in the B of the first round.  What an atom sends is computed before: for Bchi
+s_a(z) h[|L|, ab], (l_max + 1) n_embedding^2 numbers, and for Ar A before t and W, which come after this sum too.
+Ar is the dear one: 840 numbers and a thousand exponentials per pair for l_max = 4, n_rbf = 6, n_embedding = 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from latte_ase.geometry.graph import Grouping
+from latte_ase.model import contractions
+from latte_ase.model.descriptors.base import Shared
+from latte_ase.model.moments.tensors import dot, polar_edges
+from latte_ase.model.moments.weighted import product_moments
+from latte_ase.model.radial import bessel, envelope, fraction
+
+MESSAGES = ("M", "Ar", "Bchi")
+MEMORY = 0.25
+"""What c of the message M begins with, as in the published fits."""
+
+
+class CaceTable(NamedTuple):
+    """What an atom needs.
+
+    Attributes:
+        sender, receiver: (species, n_embedding), s and t of the atom itself.
+        senders, receivers: (all species, n_embedding), those of its neighbours.
+        shared: all other parameters.
+    """
+
+    sender: Any
+    receiver: Any
+    senders: Any
+    receivers: Any
+    shared: Any
+
+
+class Kept(NamedTuple):
+    """What an atom keeps after the first of two rounds.
+
+    Attributes:
+        densities: for the message M, A, one array (block, components, channels n ab) per rank; else empty.
+        features: (block, features), B.
+    """
+
+    densities: tuple
+    features: Any
+
+
+class Sent(NamedTuple):
+    """What an atom sends after the first of two rounds.
+
+    Attributes:
+        densities: for the message Ar, A before t and W, one array (block, components, m, a) per rank; else empty.
+        weights: for the message Bchi, s_a h, one array (block, ab) per rank; else empty.
+    """
+
+    densities: tuple
+    weights: tuple
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cace:
+    """Hyper-parameters of CACE.
+
+    Attributes:
+        cutoff: in Angstrom.
+        n_rbf: number of Bessel functions R_m.
+        n_radial: number of radial channels n.
+        n_embedding: length of the element vectors; channels are pairs of their entries.
+        l_max: highest rank.
+        max_factors: most factors of a contraction, 4 at most.
+        messages: any of "M", "Ar", "Bchi"; none for a single round.
+        average_neighbours: by whose square root the messages of neighbours are divided.
+        cutoff_power: of the envelope.
+    """
+
+    cutoff: float
+    n_rbf: int = 6
+    n_radial: int = 12
+    n_embedding: int = 4
+    l_max: int = 3
+    max_factors: int = 3
+    messages: tuple[str, ...] = ()
+    average_neighbours: float = 10.0
+    cutoff_power: int = 6
+
+    def __post_init__(self):
+        for name in ("cutoff", "average_neighbours"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; a positive number is needed.")
+        for name in ("n_rbf", "n_radial", "n_embedding", "l_max", "max_factors", "cutoff_power"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is needed.")
+        _ = self.contractions
+        if len(set(self.messages)) < len(self.messages) or not set(self.messages) <= set(MESSAGES):
+            raise ValueError(f"messages are {self.messages}; allowed are {', '.join(MESSAGES)}, each once, or none.")
+
+    @cached_property
+    def contractions(self):
+        """The table of contractions of one channel."""
+        return contractions.cace(self.l_max, self.max_factors)
+
+    @property
+    def n_rounds(self) -> int:
+        """Two with messages."""
+        return 2 if self.messages else 1
+
+    @property
+    def _invariants(self) -> int:
+        """Of one round."""
+        return self.n_radial * self.n_embedding**2 * len(self.contractions)
+
+    @property
+    def n_features(self) -> int:
+        """Number of invariants of an atom, in all rounds."""
+        return self.n_rounds * self._invariants
+
+    def grouping(self, n_species: int) -> Grouping:
+        """Elements are known by their vectors only."""
+        return Grouping.MIXED
+
+    def init(self, key, n_species: int):
+        """As published, W, p ~ U(0, 1), q cutoff ~ U(0.5, 1.5), c = 1/4, k_m = m pi / cutoff, and the weights of h
+        uniform after Glorot.  Not as published, s, t ~ U(-1, 1), and h begins at 1.
+
+        With Glorot's rule the element vectors, and with them all features, would become smaller with the number of
+        elements; and with h about 0 the features of the second round, which are powers of it, would be tiny at the
+        time that they are scaled, and grow by orders of magnitude in training.
+        """
+        k_sender, k_receiver, k_mixing, k_message, k_strength, k_decay = jax.random.split(key, 6)
+        ranks, pairs = self.l_max + 1, self.n_embedding**2
+        channels = (ranks, self.n_radial * pairs)
+        params = {
+            "sender": jax.random.uniform(k_sender, (n_species, self.n_embedding), minval=-1),
+            "receiver": jax.random.uniform(k_receiver, (n_species, self.n_embedding), minval=-1),
+            "waves": jnp.arange(1, self.n_rbf + 1) * (jnp.pi / self.cutoff),
+            "mixing": jax.random.uniform(
+                k_mixing, (ranks, self.n_rbf, self.n_radial, self.n_embedding, self.n_embedding)
+            ),
+        }
+        if "M" in self.messages:
+            params["memory"] = jnp.full(channels, MEMORY)
+        if "Ar" in self.messages:
+            params["strength"] = jax.random.uniform(k_strength, channels)
+            params["decay"] = jax.random.uniform(k_decay, channels, minval=0.5, maxval=1.5) / self.cutoff
+        if "Bchi" in self.messages:
+            bound = (6 / (self._invariants + ranks * pairs)) ** 0.5
+            params["message"] = jax.random.uniform(
+                k_message, (self._invariants, ranks * pairs), minval=-bound, maxval=bound
+            )
+            params["message_bias"] = jnp.ones(ranks * pairs)
+        return params
+
+    def tables(self, params) -> CaceTable:
+        """The element vectors, and what does not depend on the species."""
+        shared = {name: jnp.asarray(value) for name, value in params.items()}
+        sender, receiver = shared.pop("sender"), shared.pop("receiver")
+        return CaceTable(sender, receiver, Shared(sender), Shared(receiver), {n: Shared(p) for n, p in shared.items()})
+
+    def update(self, step: int, table: CaceTable, edges, neighbour_species, own, received):
+        """As in `base.Descriptor`."""
+        if step == 0:
+            sums = self._sums(table, edges[0], [table.senders[neighbour_species[0]]] * (self.l_max + 1))
+            densities = self._mixed(table, sums)
+            features = self._invariants_of(densities)
+            if self.n_rounds == 1:
+                return features, None
+            kept = Kept(densities if "M" in self.messages else (), features)
+            weights = self._message(table, features) if "Bchi" in self.messages else ()
+            return kept, Sent(sums if "Ar" in self.messages else (), weights)
+        parts, norm = [], self.average_neighbours**-0.5
+        if "M" in self.messages:
+            parts.append([c * a for c, a in zip(table.shared["memory"], own.densities, strict=True)])
+        if "Ar" in self.messages:
+            vectors = table.receivers[neighbour_species[0]]
+            parts.append([norm * a for a in self._carried(table.shared, edges[0], vectors, received[0].densities)])
+        if "Bchi" in self.messages:
+            sums = self._sums(table, edges[0], received[0].weights)
+            parts.append([norm * a for a in self._mixed(table, sums)])
+        densities = [sum(terms) for terms in zip(*parts, strict=True)]
+        return jnp.concatenate([own.features, self._invariants_of(densities)], axis=-1), None
+
+    def project(self, params):
+        """Any parameters are allowed."""
+        return params
+
+    def _sums(self, table, edges, weights):
+        """A before t and W, (block, components, m, weights) for each rank, from weights (block, k, weights) for each."""
+        radial, waves = bessel(self.n_rbf, self.cutoff, self.cutoff_power), table.shared["waves"][:, None]
+        return product_moments(lambda r: radial.value(r, waves), edges, weights)
+
+    def _mixed(self, table, sums):
+        """A, (block, components, channels) per rank, from sums of which the last axis is a, or ab."""
+        return tuple(self._mixed_rank(table, *rank) for rank in zip(sums, table.shared["mixing"], strict=True))
+
+    def _mixed_rank(self, table, sums, mixing):
+        n = self.n_embedding
+        if sums.shape[-1] == n:
+            mixed = dot("icma,mnab->icnab", sums, mixing)
+        else:
+            mixed = dot("icmab,mnab->icnab", sums.reshape(*sums.shape[:3], n, n), mixing)
+        return (mixed * table.receiver[:, None, None, None]).reshape(*sums.shape[:2], -1)
+
+    def _invariants_of(self, densities):
+        """B (block, features)."""
+        found = contractions.contract_table(self.contractions, densities)
+        return found.reshape(len(found), -1)
+
+    def _carried(self, shared, edges, vectors, densities):
+        """SUM_j of the message Ar, (block, components, channels) per rank; vectors (block, k, b) are t of neighbours."""
+        r, _ = polar_edges(edges)
+        x = fraction(r, self.cutoff)  # so that exp(-r q) does not overflow where padded, should q be negative
+        fade = envelope(x, self.cutoff_power)[..., None] * vectors
+        shape = (self.n_radial, self.n_embedding, self.n_embedding)
+        found = []
+        for sums, mixing, p, q in zip(densities, shared["mixing"], shared["strength"], shared["decay"], strict=True):
+            decay = jnp.exp(-self.cutoff * x[..., None] * q) * p
+            weights = decay.reshape(*x.shape, *shape) * fade[:, :, None, None]
+            carried = dot("iknab,ikcma->icmnab", weights, sums)
+            found.append(dot("icmnab,mnab->icnab", carried, mixing).reshape(*carried.shape[:2], -1))
+        return found
+
+    def _message(self, table, features):
+        """s_a h[|L|, ab] of these atoms, (block, ab) per rank."""
+        n = self.n_embedding
+        h = dot("if,fo->io", features, table.shared["message"]) + table.shared["message_bias"]
+        weights = h.reshape(-1, self.l_max + 1, n, n) * table.sender[:, None, :, None]
+        return tuple(weights[:, rank].reshape(-1, n * n) for rank in range(self.l_max + 1))

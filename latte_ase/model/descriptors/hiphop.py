@@ -1,0 +1,252 @@
+"""HIP-HOP-NN: a network of interactions by optimal tensor invariants (arXiv:2503.23515; hippynn, LANL).
+
+Atoms have features z, at first their species as a one-hot vector.  An interaction turns them into new ones,
+
+    s_nu(r)        = exp(-(1/r - 1/mu_nu)^2 sigma_nu^2 / 2) f(r / cutoff)
+    M[i, L, a]     = SUM_j STF(rhat_ij ^ L) SUM_nu s_nu(r_ij) SUM_b V[b, nu, a] z[j, b]        rank L <= l_max
+    I[i, a, k]     = k-th contraction of M[i, :, a], see `contractions.optimal`
+    x[i, a]        = SUM_a'k G[a', k, a] N(I)[i, a', k] + SUM_b W[b, a] z[i, b] + w[a]
+    z'             = U z + R softplus(x) + u                U = 1 but in the first interaction
+
+with N(I) = g (I - mean) / sqrt(variance + 1e-5) + h over the a of one atom and one k, and is followed by layers
+
+    z'             = z + R softplus(W z + w) + u.
+
+The published energy is a sum of linear functions of the z after each interaction.  So the features here are all
+those z less the z of an isolated atom of the same species, and a linear network (no hidden layer) makes the published
+model of them.  What is computed throughout is the difference d from the isolated atom,
+
+    d' = d + R (softplus(x0 + W d) - softplus(x0)),
+
+x0 being that of the isolated atom, which depends on its species only: so it is exactly 0 for an isolated atom.
+
+Departures from what was published: f is the envelope with power 3, 1 - 10 x^3 + 15 x^4 - 6 x^5, instead of
+cos^2(pi x / 2), from which it differs by less than 0.05 but whose second derivative jumps at the cutoff; 1/mu is trained
+instead of mu, so that nothing diverges; U is there also where there are as many elements as features; and the random
+weights of one-hot vectors do not become smaller with the number of elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from latte_ase.geometry.graph import Grouping
+from latte_ase.model import contractions
+from latte_ase.model.descriptors.base import Shared
+from latte_ase.model.moments.tensors import dot, polar_edges
+from latte_ase.model.moments.weighted import product_moments
+from latte_ase.model.radial import envelope, fraction
+
+POWER = 3
+"""Of the envelope; the closest to the published cos^2 of all powers."""
+SMALLEST_VARIANCE = 1e-5
+"""Added to the variance of invariants before its root divides them, as published."""
+
+
+class Isolated(NamedTuple):
+    """An isolated atom in one interaction.
+
+    Attributes:
+        before: (species, layers, width), what stands in every softplus: that of the interaction, then of the layers.
+        after: (species, width), z after the last layer.
+    """
+
+    before: Any
+    after: Any
+
+
+class HipHopTable(NamedTuple):
+    """What an atom needs.
+
+    Attributes:
+        isolated: for every interaction the atom itself, isolated.
+        shared: for every interaction its parameters.
+    """
+
+    isolated: tuple[Isolated, ...]
+    shared: tuple[dict, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HipHop:
+    """Hyper-parameters of HIP-HOP-NN.
+
+    Attributes:
+        cutoff: in Angstrom, of each interaction.
+        width: number of features of an atom after each interaction.
+        n_sensitivities: number of radial functions s.
+        l_max: highest rank.
+        n_max: most tensors in an invariant; see `contractions.optimal` for the pairs (l_max, n_max).
+        n_interactions: number of interactions, each a round.
+        n_atom_layers: layers after each interaction.
+        soft_min: mu of the innermost sensitivity at first, in Angstrom.
+        margin: how far inside the cutoff mu of the outermost one is at first, in Angstrom.
+    """
+
+    cutoff: float
+    width: int = 20
+    n_sensitivities: int = 20
+    l_max: int = 3
+    n_max: int = 4
+    n_interactions: int = 1
+    n_atom_layers: int = 3
+    soft_min: float = 0.75
+    margin: float = 1.0
+
+    def __post_init__(self):
+        _ = self.contractions
+        for name, least in (("width", 2), ("n_sensitivities", 1), ("n_interactions", 1), ("n_atom_layers", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least {least} is needed.")
+        if not (0 < self.soft_min < self.cutoff - self.margin and self.margin >= 0):
+            raise ValueError(
+                f"Sensitivities from {self.soft_min} to {self.margin} Angstrom inside a cutoff of {self.cutoff}: "
+                "0 < soft_min < cutoff - margin and margin >= 0 are needed."
+            )
+
+    @cached_property
+    def contractions(self):
+        """The table of contractions of one feature."""
+        return contractions.optimal(self.l_max, self.n_max)
+
+    @property
+    def n_rounds(self) -> int:
+        """Interactions."""
+        return self.n_interactions
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of an atom, after all interactions."""
+        return self.n_interactions * self.width
+
+    def grouping(self, n_species: int) -> Grouping:
+        """Elements are known by their vectors only."""
+        return Grouping.MIXED
+
+    def init(self, key, n_species: int):
+        """As in hippynn: V, G, W normal after Glorot; R, U, w, u uniform within (number of inputs)^(-1/2) of 0.
+
+        A one-hot vector counts as one input.  1/mu equidistant, sigma = 2 n_sensitivities soft_min, g = 1, h = 0.
+        """
+        keys = jax.random.split(key, self.n_interactions)
+        params = {_name(t): self._init_interaction(k, self.width, self.width) for t, k in enumerate(keys)}
+        k_first, k_lift = jax.random.split(keys[0])
+        first = self._init_interaction(k_first, n_species, 1)
+        return params | {_name(0): first | {"lift": _uniform(k_lift, (n_species, self.width), 1)}}
+
+    def _init_interaction(self, key, rows: int, inputs: int):
+        """Of one interaction and its layers, for z of length `rows` of which `inputs` are not 0."""
+        width, n, terms, layers = self.width, self.n_sensitivities, len(self.contractions), self.n_atom_layers
+        k = iter(jax.random.split(key, 10))
+        return {
+            "inverse_distances": jnp.linspace(1 / (self.cutoff - self.margin), 1 / self.soft_min, n),
+            "sharpness": jnp.full(n, 2 * n * self.soft_min),
+            "mixing": _normal(next(k), (rows, n, width), inputs * (width + n)),
+            "norm_scale": jnp.ones((width, terms)),
+            "norm_shift": jnp.zeros((width, terms)),
+            "invariants": _normal(next(k), (width, terms, width), width * (width + terms)),
+            "weights": _normal(next(k), (rows, width), inputs + width),
+            "bias": _uniform(next(k), (width,), inputs),
+            "residual": _uniform(next(k), (width, width), width),
+            "residual_bias": _uniform(next(k), (width,), width),
+            "layers": {
+                "weights": _normal(next(k), (layers, width, width), 2 * width),
+                "bias": _uniform(next(k), (layers, width), width),
+                "residual": _uniform(next(k), (layers, width, width), width),
+                "residual_bias": _uniform(next(k), (layers, width), width),
+            },
+        }
+
+    def tables(self, params) -> HipHopTable:
+        """Isolated atoms, and the parameters."""
+        ordered = [params[_name(t)] for t in range(self.n_interactions)]
+        return HipHopTable(
+            self._isolated(ordered), tuple(jax.tree.map(lambda a: Shared(jnp.asarray(a)), p) for p in ordered)
+        )
+
+    def _isolated(self, params) -> tuple[Isolated, ...]:
+        """z of atoms without neighbours, through all interactions."""
+        found, z = [], jnp.eye(len(params[0]["weights"]), dtype=params[0]["weights"].dtype)
+        for p in params:
+            before = [
+                dot("sb,ba->sa", z, p["weights"]) + p["bias"] + dot("bk,bka->a", p["norm_shift"], p["invariants"])
+            ]
+            z = dot("sb,ba->sa", z, p["lift"]) if "lift" in p else z
+            z = z + dot("sb,ba->sa", jax.nn.softplus(before[0]), p["residual"]) + p["residual_bias"]
+            for layer in _layers(p):
+                before.append(dot("sb,ba->sa", z, layer["weights"]) + layer["bias"])
+                z = z + dot("sb,ba->sa", jax.nn.softplus(before[-1]), layer["residual"]) + layer["residual_bias"]
+            found.append(Isolated(jnp.stack(before, axis=1), z))
+        return tuple(found)
+
+    def update(self, step: int, table: HipHopTable, edges, neighbour_species, own, received):
+        """As in `base.Descriptor`; atoms keep d after every interaction so far, (block, features), and send z."""
+        isolated, p = table.isolated[step], table.shared[step]
+        s = _sensitivities(p, edges[0])
+        if step == 0:
+            weights = dot("ikn,ikna->ika", s, p["mixing"][neighbour_species[0]])
+        else:
+            weights = dot("iknb,bna->ika", s[..., None] * received[0][..., None, :], p["mixing"])
+        x = dot("iak,akb->ib", p["norm_scale"] * _normalised(self._invariants(edges[0], weights)), p["invariants"])
+        if step == 0:
+            d = jnp.zeros_like(x)
+        else:
+            d = own[:, -self.width :]
+            x = x + dot("ib,ba->ia", d, p["weights"])
+        d = d + dot("ib,ba->ia", _activated(isolated.before[:, 0], x), p["residual"])
+        for k, layer in enumerate(_layers(p), start=1):
+            x = dot("ib,ba->ia", d, layer["weights"])
+            d = d + dot("ib,ba->ia", _activated(isolated.before[:, k], x), layer["residual"])
+        kept = d if step == 0 else jnp.concatenate([own, d], axis=-1)
+        return kept, None if step == self.n_rounds - 1 else isolated.after + d
+
+    def project(self, params):
+        """Any parameters are allowed."""
+        return params
+
+    def _invariants(self, edges, weights):
+        """I (block, a, k) of neighbours with weights (block, k, a) before the envelope."""
+        sums = product_moments(lambda r: envelope(fraction(r, self.cutoff), POWER), edges, [weights] * (self.l_max + 1))
+        return contractions.contract_table(self.contractions, contractions.trace_free([m[:, :, 0] for m in sums]))
+
+
+def _name(interaction: int) -> str:
+    return f"interaction{interaction}"
+
+
+def _layers(p):
+    """The parameters of the layers after an interaction, one by one."""
+    return [{name: a[k] for name, a in p["layers"].items()} for k in range(len(p["layers"]["bias"]))]
+
+
+def _sensitivities(p, edges):
+    """s without the envelope, (block, k, n)."""
+    r, _ = polar_edges(edges)
+    y = (1 / r[..., None] - p["inverse_distances"]) * p["sharpness"]
+    return jnp.exp(-0.5 * y * y)
+
+
+def _normalised(invariants):
+    """(I - mean) / sqrt(variance + 1e-5) over the features of each atom, (block, a, k)."""
+    centred = invariants - jnp.mean(invariants, axis=1, keepdims=True)
+    return centred * lax.rsqrt(jnp.mean(centred * centred, axis=1, keepdims=True) + SMALLEST_VARIANCE)
+
+
+def _activated(isolated, x):
+    return jax.nn.softplus(isolated + x) - jax.nn.softplus(isolated)
+
+
+def _normal(key, shape, inputs_and_outputs: int):
+    """Standard deviation sqrt(2 / (inputs + outputs)), both times what a pair of them has (Glorot and Bengio 2010)."""
+    return (2 / inputs_and_outputs) ** 0.5 * jax.random.normal(key, shape)
+
+
+def _uniform(key, shape, inputs: int):
+    """Within inputs^(-1/2) of 0."""
+    return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)

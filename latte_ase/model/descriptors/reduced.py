@@ -1,0 +1,129 @@
+"""LATTE's contractions on tensor-reduced radial functions.
+
+    A[i, u]^{a1..ap} = SUM_j SUM_n W[s_i, s_j][n, u] R_n(r_ij) rhat^a1 .. rhat^ap
+    B[i, t]          = SUM_{a b ..} PRODUCT_k A[i, u_k(t)]^{indices of factor k}
+
+A few fixed radial functions R_n (Bessel functions, `radial.bessel`) are summed over the
+neighbours and mixed into the columns u afterwards: the mixing over elements and radial functions
+of Darby et al., PRL 131, 028001 (2023), arXiv:2210.01705, in its form with independent weights per
+factor.  The sum over pairs then has few columns instead of hundreds, which is what makes this the
+fast member of the family.
+
+Without element vectors W is a table of its own for every pair of elements, and every element has
+its own network.  With `embedding` = K > 0, elements are vectors e, and the size of all else does
+not depend on their number:
+
+    W[s_i, s_j][n, u] = (e[s_i] . P[:, u]) SUM_k e[s_j, k] M[n, k, u]
+
+With smoothness p > 0, R_n is divided by n^p, so that training finds smooth radial weights before rough ones: the prior of
+linear ACE (J. Chem. Phys. 159, 164101 (2023)), here in what a step of an optimiser can do and not as a penalty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+from jax import lax
+
+from latte_ase.geometry.graph import Grouping
+from latte_ase.model import contractions
+from latte_ase.model.descriptors.base import Local, Shared
+from latte_ase.model.moments import mixed_moments
+from latte_ase.model.moments.tensors import dot
+from latte_ase.model.moments.weighted import product_moments
+from latte_ase.model.moments.xla import ranks_of
+from latte_ase.model.radial import bessel, prior
+
+MIXINGS = ("learned", "random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduced(Local):
+    """Hyper-parameters of the tensor-reduced LATTE descriptor.
+
+    Attributes:
+        contractions: terms in LATTE's notation, see `latte_ase.model.contractions`.
+        cutoff: in Angstrom.
+        n_radial: number of radial functions.
+        embedding: length K of the element vectors; 0 for independent weights of every pair of elements.
+        mixing: "learned", or "random": W or M keeps its random start.
+        smoothness: p, 0 or more.
+    """
+
+    contractions: str
+    cutoff: float
+    n_radial: int = 8
+    embedding: int = 0
+    mixing: str = "learned"
+    smoothness: float = 0.0
+
+    def __post_init__(self):
+        contractions.parse(self.contractions)
+        if self.cutoff <= 0 or self.n_radial < 1 or self.embedding < 0:
+            raise ValueError(
+                f"cutoff is {self.cutoff} Angstrom, n_radial {self.n_radial} and embedding {self.embedding}; a "
+                "positive length, at least one radial function and element vectors of length 0 or more are needed."
+            )
+        if self.smoothness < 0:
+            raise ValueError(f"smoothness is {self.smoothness}; 0 or more is needed, 1 is a good value.")
+        if self.mixing not in MIXINGS:
+            raise ValueError(f"mixing is {self.mixing!r}; allowed are {', '.join(MIXINGS)}.")
+
+    @cached_property
+    def plan(self) -> contractions.Plan:
+        """Columns and contractions."""
+        return contractions.plan(self.contractions)
+
+    @property
+    def n_features(self) -> int:
+        """Number of invariants of an atom."""
+        return self.plan.n_features
+
+    def grouping(self, n_species: int) -> Grouping:
+        """With element vectors nothing is sorted by species."""
+        return Grouping.MIXED if self.embedding else Grouping.SPECIES
+
+    def init(self, key, n_species: int):
+        """W or M such that columns are of order 1, vectors and P Normal(0, 1)."""
+        k_mixing, k_neighbour, k_centre, k_columns = jax.random.split(key, 4)
+        columns = sum(self.plan.columns)
+        if not self.embedding:
+            shape = (n_species, n_species, self.n_radial, columns)
+            return {"mixing": self.n_radial**-0.5 * jax.random.normal(key, shape)}
+        shape = (self.n_radial, self.embedding, columns)
+        return {
+            "mixing": (self.n_radial * self.embedding) ** -0.5 * jax.random.normal(k_mixing, shape),
+            "neighbours": jax.random.normal(k_neighbour, (n_species, self.embedding)),
+            "centres": jax.random.normal(k_centre, (n_species, self.embedding)),
+            "columns": self.embedding**-0.5 * jax.random.normal(k_columns, (self.embedding, columns)),
+        }
+
+    def tables(self, params):
+        """W / n^p (species of centre, species of neighbour, n_radial, columns), or factors of it."""
+        mixing = params["mixing"] if self.mixing == "learned" else lax.stop_gradient(params["mixing"])
+        faded = prior(self.n_radial, self.smoothness).astype(mixing.dtype)
+        mixing = mixing * faded.reshape(-1, *(1,) * (2 if self.embedding else 1))
+        if not self.embedding:
+            return mixing
+        return {
+            "mixing": Shared(mixing),
+            "neighbours": Shared(params["neighbours"]),
+            "columns": params["centres"] @ params["columns"],
+        }
+
+    def features(self, table, edges, neighbour_species):
+        """Invariants (block, n_features); arguments as in `base.Descriptor`."""
+        radial = bessel(self.n_radial, self.cutoff)
+        if self.embedding:
+            ranks = [rank for rank, _ in ranks_of(self.plan.columns)]
+            vectors = table["neighbours"][neighbour_species[0]]
+            sums = product_moments(radial.value, edges[0], [vectors] * (max(ranks) + 1))
+            mixed = [
+                dot("bcnk,nku->bcu", sums[rank], table["mixing"][..., part]) * table["columns"][:, None, part]
+                for rank, part in ranks_of(self.plan.columns)
+            ]
+        else:
+            mixed = mixed_moments(radial, self.plan.columns, table, edges, neighbour_species)
+        return contractions.contract(self.plan, mixed)

@@ -1,0 +1,252 @@
+"""The potential: architecture, parameters, and the energy of a block of atoms.
+
+    E = SUM_i ( E0[s_i] + scale * ( net_{s_i}(x_i) - net_{s_i}(x(0)) ) + repulsion_i )
+    x_i = (B_i - mean[s_i]) / deviation[s_i]
+
+(One network, mean and deviation for all species where the descriptor shares its parameters.)
+
+B are the descriptor's invariants.  The second network term makes an isolated atom exactly E0.
+The constants mean, deviation, scale are taken from training data once and then kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+
+from latte_ase.geometry.graph import Grouping
+from latte_ase.model import networks, repulsion
+from latte_ase.model.committee import Committee
+from latte_ase.model.descriptors import Descriptor
+from latte_ase.model.descriptors.base import Shared
+from latte_ase.model.domain import Domain
+
+FEATURE_FLOOR = 0.1
+"""Smallest scale of a feature, as a fraction of the RMS scale of all features of that species.
+
+A bump that no pair of the training set touches has deviation 0; divided by it, the feature would
+explode in the first structure that touches it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """All that decides the shape of the computation; hashable, the key of compiled functions.
+
+    Attributes:
+        elements: symbols, sorted by atomic number; "species" s is an index into it.
+        descriptor: hyper-parameters of the descriptor.
+        hidden: widths of the hidden layers.
+        activation: of the hidden layers, see `networks.ACTIVATIONS`.
+        repulsion: whether ZBL repulsion is added.
+        linear: whether a linear function of the features is added to the network.
+    """
+
+    elements: tuple[str, ...]
+    descriptor: Descriptor
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "silu"
+    repulsion: bool = True
+    linear: bool = False
+
+    def __post_init__(self):
+        unknown = [e for e in self.elements if e not in atomic_numbers]
+        if unknown or not self.elements:
+            raise ValueError(f"elements are {self.elements}; chemical symbols such as 'Si' are needed.")
+        if self.activation not in networks.ACTIVATIONS:
+            raise ValueError(f"activation is {self.activation!r}; allowed are {', '.join(networks.ACTIVATIONS)}.")
+        ordered = tuple(sorted(set(self.elements), key=atomic_numbers.__getitem__))
+        if ordered != self.elements:
+            raise ValueError(f"elements are {self.elements}; write them once each, sorted: {ordered}.")
+
+    @property
+    def cutoff(self) -> float:
+        """In Angstrom."""
+        return self.descriptor.cutoff
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(species,) atomic numbers."""
+        return np.array([atomic_numbers[e] for e in self.elements])
+
+    @property
+    def network(self) -> networks.SiteNetwork:
+        """The network of one species, or of all."""
+        return networks.SiteNetwork(self.hidden, self.activation, self.linear)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all species share one network."""
+        return self.descriptor.grouping(1) is Grouping.MIXED
+
+    @property
+    def interaction_range(self) -> float:
+        """In Angstrom: what is farther from an atom has no part in its energy."""
+        return self.descriptor.n_rounds * self.descriptor.cutoff
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A model: everything needed to compute, and what is known about it.
+
+    Attributes:
+        architecture: what is computed.
+        params: trained parameters {"descriptor", "network"}, pytree of NumPy arrays.
+        constants: {"mean", "deviation", "scale", "repulsion_range"}, NumPy arrays: (species,
+            features) twice, () in eV, (species, species) in Angstrom.
+        reference_energies: (species,) float64, E0 in eV.
+        metadata: JSON-like: name, level of theory, data, licence, citation, metrics, ...
+        committee: further parameters, for uncertainties; see `latte_ase.uncertainty`.
+    """
+
+    architecture: Architecture
+    params: Any
+    constants: dict[str, np.ndarray]
+    reference_energies: np.ndarray
+    metadata: dict[str, Any] = field(default_factory=dict)
+    committee: Committee | None = None
+
+    def __post_init__(self):
+        # copies share these arrays: to change some, make a new potential with dataclasses.replace
+        for name in ("params", "constants", "reference_energies"):
+            object.__setattr__(self, name, jax.tree.map(_read_only, getattr(self, name)))
+
+    @property
+    def cutoff(self) -> float:
+        """In Angstrom."""
+        return self.architecture.cutoff
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols the model knows."""
+        return self.architecture.elements
+
+    @property
+    def domain(self) -> Domain:
+        """The elements, pairs and distances it was trained on."""
+        return Domain(self.elements, self.constants["repulsion_range"], self.cutoff)
+
+    def __deepcopy__(self, memo):
+        """A copy that shares the weights: they are never changed in place."""
+        return replace(self, metadata=copy.deepcopy(self.metadata, memo))
+
+    def species(self, numbers) -> np.ndarray:
+        """Species (atoms,) of atomic numbers (atoms,).
+
+        Raises:
+            ValueError: an element that the model does not know; names it and the allowed ones.
+        """
+        numbers = np.asarray(numbers)
+        known = self.architecture.numbers
+        lookup = np.full(max(len(chemical_symbols), int(numbers.max(initial=0)) + 1), -1)
+        lookup[known] = np.arange(len(known))
+        species = lookup[numbers]
+        if (species < 0).any():
+            name = self.metadata.get("name", "this model")
+            strange = sorted({chemical_symbols[z] for z in numbers[species < 0]})
+            raise ValueError(
+                f"Element {', '.join(strange)} is unknown to {name}, which was trained on "
+                f"{', '.join(self.elements)}. Choose another model (latte_ase.list_models()), or train "
+                "one on data that contain the element."
+            )
+        return species
+
+
+def _read_only(array):
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def init_params(architecture: Architecture, key):
+    """Random trainable parameters."""
+    k_descriptor, k_network = jax.random.split(key)
+    species, features = len(architecture.elements), architecture.descriptor.n_features
+    if architecture.shared:
+        network = networks.init(architecture.network, k_network, features)
+    else:
+        network = networks.init_per_species(architecture.network, k_network, species, features)
+    return {"descriptor": architecture.descriptor.init(k_descriptor, species), "network": network}
+
+
+def feature_constants(features, species, n_species: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of each feature per species, with a floor under the scale.
+
+    Args:
+        features: (atoms, features) of training atoms.
+        species: (atoms,) int.
+        n_species: number of species.
+
+    Returns:
+        mean and deviation, (n_species, features) each.
+    """
+    features = np.asarray(features, np.float64)
+    mean = np.zeros((n_species, features.shape[1]))
+    deviation = np.ones((n_species, features.shape[1]))
+    for s in range(n_species):
+        rows = features[species == s]
+        if len(rows) == 0:
+            continue
+        mean[s], spread = rows.mean(axis=0), rows.std(axis=0)
+        size = np.sqrt((rows**2).mean(axis=0))
+        # a crystal's atoms are all alike: where nothing varies, the size of the feature serves
+        floor = np.maximum(FEATURE_FLOOR * size, FEATURE_FLOOR * np.sqrt((spread**2).mean()))
+        deviation[s] = np.maximum(spread, np.maximum(floor, 1e-3))
+    return mean, deviation
+
+
+def species_tables(architecture: Architecture, params, constants):
+    """All that an atom needs: a pytree of arrays with leading axis (species,), and of `Shared` ones."""
+    tables = {
+        "descriptor": architecture.descriptor.tables(params["descriptor"]),
+        "network": params["network"],
+        "mean": constants["mean"],
+        "deviation": constants["deviation"],
+        "scale": Shared(constants["scale"]),
+    }
+    if architecture.shared:
+        tables["network"] = jax.tree.map(Shared, params["network"])
+        tables |= {name: Shared(constants[name][0]) for name in ("mean", "deviation")}
+    if architecture.repulsion:
+        tables["repulsion"] = constants["repulsion"]
+    return tables
+
+
+def device_constants(potential: Potential) -> dict[str, np.ndarray]:
+    """The constants in the form that `species_tables` takes."""
+    constants = {k: potential.constants[k] for k in ("mean", "deviation", "scale")}
+    if potential.architecture.repulsion:
+        constants["repulsion"] = repulsion.tables(
+            potential.architecture.numbers, potential.constants["repulsion_range"]
+        )
+    return constants
+
+
+def site_energies(architecture: Architecture, table, edges, neighbour_species, own=None, received=None):
+    """Energies of a block of atoms, without E0: the last round of the descriptor, and the network.
+
+    Args:
+        architecture: what to compute.
+        table: one row of `species_tables`, or one per atom; of `Shared` parameters the value.
+        edges: one array (block, k, 3) per neighbour group, D in Angstrom.
+        neighbour_species: per neighbour group the neighbours' species, see `descriptors.base`.
+        own, received: from the round before, see `descriptors.base`.
+
+    Returns:
+        (block,) in eV.
+    """
+    descriptor = architecture.descriptor
+    features, _ = descriptor.update(
+        descriptor.n_rounds - 1, table["descriptor"], edges, neighbour_species, own, received
+    )
+    isolated = jnp.zeros((1, features.shape[1]), features.dtype)
+    x = (jnp.concatenate([features, isolated]) - table["mean"]) / table["deviation"]
+    energies = table["scale"] * networks.site_values(architecture.network, table["network"], x)
+    if architecture.repulsion:
+        energies = energies + repulsion.site_energies(table["repulsion"], edges, neighbour_species)
+    return energies

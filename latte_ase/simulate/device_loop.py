@@ -1,0 +1,187 @@
+"""Many steps in one call of the device.
+
+Between calls there are two states: the last finished step, and the next one advanced to where it
+needs forces.  The loop stops by itself at a given step, when the pair list does not serve the
+advanced positions (`neighbours.VerletList`, the same rule), or when something is not sane.  Every
+step, wherever a call began or ended, is computed by the same compiled code, so the numbers do not
+depend on how often the host looks.
+
+XLA runs such a loop on one core of a CPU.  Where several cores share the forces of a large structure,
+the host runs the loop, and `step` is the rest of a step.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from latte_ase.engine.jit import Traces, jit
+from latte_ase.geometry.graph import Graph
+from latte_ase.model.derivatives import derivatives
+from latte_ase.model.potential import Architecture
+from latte_ase.simulate.ensembles import Ensemble
+from latte_ase.simulate.state import State, System
+
+FARTHEST_STEP = 1.0
+"""Angstrom in one step; whatever moves farther is not integrated any more: 1 A in 1 fs is 100 km/s."""
+
+HAIR = 1e-4
+"""Angstrom by which the rule for the list is stricter than the host's, which rounds otherwise."""
+
+FARTHEST_DRIFT = 4.0
+"""Angstrom; where an atom is farther than this from the list's positions, a new list saves digits."""
+
+GOES_ON, LIST_SPENT, FLEW_APART, NOT_FINITE = 0, 1, 2, 3
+
+traces = Traces()
+"""Of the functions in this file."""
+
+
+class Method(NamedTuple):
+    """What a compiled function is compiled for, beside shapes.
+
+    Attributes:
+        ensemble: the class; its numbers are data, so that other numbers compile nothing.
+        architecture: of the potential.
+    """
+
+    ensemble: type[Ensemble]
+    architecture: Architecture
+
+
+class Reference(NamedTuple):
+    """The pair list and what belongs to it, on the device.
+
+    Attributes:
+        graph: padded arrays.
+        used: () int32, number of blocks that hold atoms, which are computed one by one; None for all at once.
+        place: (atoms,) int32, place of each atom in the flat graph order.
+        atom: (places,) int32, its inverse; the number of atoms where padded.
+        cutoff: () of the potential, Angstrom.
+        reach: () cutoff + skin.
+    """
+
+    graph: Graph
+    used: Any
+    place: Any
+    atom: Any
+    cutoff: Any
+    reach: Any
+
+
+class Setting(NamedTuple):
+    """What stays the same during a call.
+
+    Attributes:
+        weights: params and constants, as `derivatives.derivatives` takes them.
+        reference: the list.
+        system: masses, volume.
+        numbers: of the ensemble, and "timestep" in ASE's unit.
+        key: (2,) uint32, random seed of the run; each step derives its own from it.
+    """
+
+    weights: tuple[Any, Any]
+    reference: Reference
+    system: System
+    numbers: dict[str, Any]
+    key: Any
+
+
+class Progress(NamedTuple):
+    """Where a run stands.
+
+    Attributes:
+        state: the last finished step.
+        moved: the next step, at the positions that need forces.
+        status: () int32, `GOES_ON`, `LIST_SPENT`, `FLEW_APART` (positions) or `NOT_FINITE` (forces).
+    """
+
+    state: State
+    moved: State
+    status: Any
+
+
+def list_serves(moved: State, reference: Reference):
+    """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain, a hair stricter.
+
+    smin(F) (cutoff + skin) - (m1 + m2) >= cutoff,  m1 and m2 the two largest of |u_i - mean(u)|; 0 for one atom
+    """
+    u = moved.displacements
+    squares = jnp.sum((u - jnp.mean(u, axis=0)) ** 2, axis=1)
+    others = jnp.where(jnp.arange(len(u)) == jnp.argmax(squares), 0, squares)
+    nearer = jnp.sqrt(jnp.max(squares)) + jnp.sqrt(jnp.max(others))
+    complete = (1 + moved.strain) * reference.reach - nearer >= reference.cutoff + HAIR
+    return complete & (jnp.max(jnp.sum(u**2, axis=1)) < FARTHEST_DRIFT**2)
+
+
+def check(state: State, moved: State, reference: Reference):
+    """The status before forces are computed at the advanced positions."""
+    jump = jnp.max(jnp.sum((moved.displacements - state.displacements) ** 2, axis=1))
+    sane = (jump < FARTHEST_STEP**2) & (moved.strain > -1)  # false for nan
+    return jnp.where(sane, jnp.where(list_serves(moved, reference), GOES_ON, LIST_SPENT), FLEW_APART).astype(jnp.int32)
+
+
+def _with_forces(method: Method, setting: Setting, moved: State) -> State:
+    """`moved` with the energies, forces and virial of its positions."""
+    u, reference = moved.displacements, setting.reference
+    graph = reference.graph
+    padded = jnp.concatenate([u, jnp.zeros_like(u[:1])])[reference.atom].reshape(*graph.is_atom.shape, 3)
+    deformation = (1 + moved.strain) * jnp.eye(3, dtype=u.dtype)[None]
+    how = {"used": reference.used} if reference.used is not None else {"at_once": graph.species.shape[0]}
+    result = derivatives(method.architecture, *setting.weights, graph, padded, deformation, **how)
+    return moved._replace(
+        forces=result.forces.reshape(-1, 3)[reference.place],
+        energies=result.energies.reshape(-1)[reference.place],
+        virial=jnp.sum(result.virials, axis=(0, 1)),
+    )
+
+
+@partial(jit, static_argnums=0)
+def run(method: Method, setting: Setting, progress: Progress, until) -> Progress:
+    """Steps up to number `until`, or to where the list is spent or something blows up.
+
+    Args:
+        method: ensemble and potential.
+        setting: the rest of them, the list, the atoms.
+        progress: with a list that serves `moved`.  Of `state` nothing but the step is read: -1 means
+            that `moved` is the start, which needs forces and nothing else to be finished.
+        until: () int32.
+
+    Returns:
+        `Progress`.  With `NOT_FINITE`, `moved` has the forces.
+    """
+    traces.count += 1
+
+    def goes_on(progress):
+        return (progress.state.step < until) & (progress.status == GOES_ON)
+
+    def one(progress):
+        return _finish(method, setting, progress, _with_forces(method, setting, progress.moved))
+
+    return jax.lax.while_loop(goes_on, one, progress)
+
+
+@partial(jit, static_argnums=0)
+def step(method: Method, setting: Setting, progress: Progress, energies, forces, virial) -> Progress:
+    """One step of `run` with the energies, forces and virial of `moved` from elsewhere, in the order of the atoms."""
+    traces.count += 1
+    return _finish(method, setting, progress, progress.moved._replace(energies=energies, forces=forces, virial=virial))
+
+
+def _finish(method: Method, setting: Setting, progress: Progress, new: State) -> Progress:
+    """The step finished with the forces of `new`, and the next one advanced."""
+    ensemble, system, numbers, old = method.ensemble, setting.system, setting.numbers, progress.state
+    key = jax.random.wrap_key_data(setting.key, impl="threefry2x32")
+    finite = jnp.isfinite(jnp.sum(new.energies)) & jnp.all(jnp.isfinite(new.forces))
+    done = _choose(old.step < 0, new, ensemble.finish(new, system, numbers))._replace(step=old.step + 1)
+    advanced = ensemble.advance(done, system, numbers, jax.random.fold_in(key, done.step))
+    status = jnp.where(finite, check(done, advanced, setting.reference), NOT_FINITE).astype(jnp.int32)
+    state, moved = _choose(finite, (done, advanced), (old, new))
+    return Progress(state, moved, status)
+
+
+def _choose(condition, first, second) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)

@@ -1,0 +1,120 @@
+"""Labelled structures prepared for training: species, pairs and labels as arrays.
+
+Neighbour lists are built once per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+
+from latte_ase.geometry.neighbours import Pairs, neighbour_list, volume
+from latte_ase.io.frames import label
+from latte_ase.model.potential import Potential
+
+FURTHER_FRAMES = 100
+"""Times as many frames as there are: how far dynamics should go before they leave the domain of their training set."""
+TAIL_FRAMES = 20
+"""Frames whose shortest distances say how the distribution ends."""
+FARTHEST_EXTRAPOLATION = 0.05
+"""Of a distance, that it is extrapolated at most."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with its labels and its pairs.
+
+    Attributes:
+        species: (atoms,) index into the model's elements.
+        pairs: within the cutoff, or a little more.
+        energy: eV, or None.
+        forces: (atoms, 3) eV/Angstrom, or None.
+        stress: (3, 3) eV/Angstrom^3, or None.
+        volume: Angstrom^3; 1 where the cell has none.
+    """
+
+    species: np.ndarray
+    pairs: Pairs
+    energy: float | None
+    forces: np.ndarray | None
+    stress: np.ndarray | None
+    volume: float
+
+
+def prepare(potential: Potential, frames: Sequence[Atoms], *, skin: float = 0.0) -> list[Frame]:
+    """Species, labels, and pairs within the cutoff and `skin` (Angstrom), of every structure."""
+    return [_prepare_one(potential, atoms, skin) for atoms in frames]
+
+
+def _prepare_one(potential, atoms, skin) -> Frame:
+    energy, forces, stress = (label(atoms, name) for name in ("energy", "forces", "stress"))
+    if stress is not None:
+        stress = np.asarray(stress, float)
+        stress = stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if stress.shape == (6,) else stress.reshape(3, 3)
+    return Frame(
+        potential.species(atoms.numbers),
+        neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff + skin),
+        None if energy is None else float(energy),
+        None if forces is None else np.asarray(forces, float),
+        stress,
+        float(volume(atoms.cell.array)) or 1.0,
+    )
+
+
+def compositions(frames: Sequence[Frame], n_species: int) -> np.ndarray:
+    """(structures, species) numbers of atoms."""
+    return np.array([np.bincount(f.species, minlength=n_species) for f in frames], int).reshape(-1, n_species)
+
+
+def closest_approaches(frames: Sequence[Frame], n_species: int) -> np.ndarray:
+    """How close each pair of species would come in `FURTHER_FRAMES` times as many such frames.
+
+        R = r_1 - min(theta log(FURTHER_FRAMES), FARTHEST_EXTRAPOLATION r_1),     theta = SUM_{n < k} (r_k - r_n) / (k - 1)
+
+    with r_1 <= r_2 <= ... the shortest distances in the frames where the pair occurs, and k = `TAIL_FRAMES` or all of them: the
+    smallest values of a sample end in a tail that is nearly exponential (Weissman, J. Am. Stat. Assoc. 73, 812
+    (1978)).  With r_1 itself, every dynamics longer than the training set would leave the domain of its own distribution.
+
+    Args:
+        frames: prepared frames.
+        n_species: number of species.
+
+    Returns:
+        (species, species) R in Angstrom; 0 for a pair that never meets.
+    """
+    nearest = np.full((TAIL_FRAMES + 1, n_species**2), np.inf)  # in ascending order, and room for one more frame
+    for frame in frames:
+        kind = frame.species[frame.pairs.i] * n_species + frame.species[frame.pairs.j]
+        nearest[-1] = np.inf
+        np.minimum.at(nearest[-1], kind, np.linalg.norm(frame.pairs.edge, axis=1))
+        closer = nearest[-1] < nearest[-2]
+        nearest[:, closer] = np.sort(nearest[:, closer], axis=0)
+    limits = [_approach(column[np.isfinite(column)]) for column in nearest[:TAIL_FRAMES].T]
+    return np.array(limits).reshape(n_species, n_species)
+
+
+def _approach(nearest) -> float:
+    """R from the smallest distances, in ascending order; 0 without any."""
+    if len(nearest) == 0:
+        return 0.0
+    spread = np.mean(nearest[-1] - nearest[:-1]) if len(nearest) > 1 else 0.0
+    return float(nearest[0] - min(spread * np.log(FURTHER_FRAMES), FARTHEST_EXTRAPOLATION * nearest[0]))
+
+
+def split(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (training, held out) of a reproducible random split; at least one held out.
+
+    Raises:
+        ValueError: none would be left to train on.
+    """
+    held = max(1, round(fraction * n))
+    if held >= n:
+        raise ValueError(
+            f"{held} of {n} frames would be held out (fraction {fraction:g}), and none left to train on. Give more frames, "
+            "a smaller fraction, or a set of held-out frames."
+        )
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[held:]), np.sort(order[:held])

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from ase.io import write
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from latte_ase.geometry.graph import lay_out
+from latte_ase.io.frames import count_labels, label, read_frames, require_labels
+from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.training.dataset import closest_approaches, compositions, prepare, split
+from latte_ase.training.reference_energies import fit_reference_energies
+
+
+def labelled(formula, seed, *, stress=False, **missing):
+    """A random structure with random labels; energy=None or forces=None leaves one out."""
+    rng = np.random.default_rng(seed)
+    atoms = Atoms(formula, cell=4 * np.eye(3), pbc=stress)
+    atoms.positions = rng.uniform(0, 4, (len(atoms), 3))
+    labels = {"energy": rng.normal(), "forces": rng.normal(size=(len(atoms), 3))}
+    if stress:
+        labels["stress"] = rng.normal(size=6)
+    labels = {name: value for name, value in labels.items() if name not in missing}
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    return atoms
+
+
+def test_read_frames_takes_files_atoms_and_iterables(tmp_path):
+    frames = [labelled("OH2", 0), labelled("HO", 1, stress=True)]
+    write(tmp_path / "set.xyz", frames)
+    read = read_frames(tmp_path / "set.xyz")
+    assert [a.get_chemical_formula() for a in read] == ["H2O", "HO"]
+    assert count_labels(read) == {"energy": 2, "forces": 2, "stress": 1}
+    np.testing.assert_allclose(read[1].calc.results["stress"], frames[1].calc.results["stress"], atol=1e-7)
+    assert len(read_frames(str(tmp_path / "set.xyz"), "0")) == 1
+    assert read_frames(frames[0]) == frames[:1]
+    assert read_frames(iter(frames)) == frames
+
+
+def test_read_frames_refuses(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file nowhere\.xyz"):
+        read_frames("nowhere.xyz")
+    with pytest.raises(ValueError, match=r"\[\] holds no structure"):
+        read_frames([])
+
+
+def test_a_training_file_without_forces_is_refused(tmp_path):
+    write(tmp_path / "set.xyz", [labelled("OH2", 0), labelled("OH2", 1, forces=None), labelled("OH2", 2)])
+    frames = read_frames(tmp_path / "set.xyz")
+    with pytest.raises(
+        ValueError,
+        match=r"2 of 3 frames of my\.xyz have forces \(frame 1 has none\).*forces:R:3 in Properties.*SinglePointCalculator",
+    ):
+        require_labels(frames, ["energy", "forces"], "my.xyz")
+    assert require_labels(frames, ["energy"]) == {"energy": 3, "forces": 2, "stress": 0}
+    with pytest.raises(ValueError, match=r"0 of 1 frames of the training set have energy \(frame 0 has none\)"):
+        require_labels([Atoms("H")], ["energy"])
+
+
+@pytest.fixture(scope="module")
+def frames(tiny_potential):
+    """Structures with their prepared frames; one has no forces, one has stress, one has no energy."""
+    structures = [
+        labelled("OHHOHOH", 0),
+        labelled("H9", 1, forces=None),
+        labelled("OH5O2H", 2, stress=True),
+        labelled("OOO", 3, energy=None),
+        labelled("O", 4),
+    ]
+    return structures, prepare(tiny_potential(), structures)
+
+
+def test_prepared_frames_hold_the_labels(frames):
+    structures, prepared = frames
+    for atoms, frame in zip(structures, prepared, strict=True):
+        results = atoms.calc.results
+        np.testing.assert_array_equal(frame.species, atoms.numbers == 8)
+        assert frame.energy == results.get("energy")
+        assert (frame.forces is None) == ("forces" not in results)
+    stress = structures[2].calc.results["stress"]
+    np.testing.assert_array_equal(full_3x3_to_voigt_6_stress(prepared[2].stress), stress)
+    assert prepared[2].volume == pytest.approx(64.0)
+
+
+def test_volume_is_1_without_a_cell(tiny_potential):
+    assert prepare(tiny_potential(), [Atoms("H")])[0].volume == 1.0
+
+
+@pytest.mark.parametrize("chosen", [[0, 2, 1], [3, 4], [1]])
+def test_batch_puts_every_label_at_its_place(frames, chosen):
+    _, prepared = frames
+    some, size, e0 = [prepared[k] for k in chosen], 3, np.array([-1.5, -20.0])
+    shape = batch_shapes(prepared, size)[-1]
+    batch = make_batch(some, e0, (shape,), size, np.float64)
+    assert batch.forces.shape == (shape.blocks, shape.block, 3)
+    np.testing.assert_array_equal(batch.n_atoms, [len(f.species) for f in some] + [1] * (size - len(some)))
+    np.testing.assert_array_equal(batch.volume, [f.volume for f in some] + [1] * (size - len(some)))
+
+    atoms = batch.graph.is_atom.ravel() == 1
+    species = np.repeat(batch.graph.species, shape.block)
+    for b in range(size):
+        mine = atoms & (batch.graph.structure.ravel() == b)
+        frame = some[b] if b < len(some) else None
+        assert mine.sum() == (len(frame.species) if frame else 0)
+        has = batch.has_energy[b], batch.has_stress[b], batch.has_forces.ravel()[mine].all() and mine.any()
+        assert has == (
+            (frame.energy is not None, frame.stress is not None, frame.forces is not None) if frame else (0, 0, 0)
+        )
+        if has[0]:
+            assert batch.energy[b] == pytest.approx(frame.energy - e0[frame.species].sum())
+        if has[1]:
+            np.testing.assert_array_equal(batch.stress[b], frame.stress)
+        if has[2]:
+            ours = np.column_stack([species, batch.forces.reshape(-1, 3)])[mine]
+            theirs = np.column_stack([frame.species, frame.forces])
+            assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs))
+    assert not batch.has_forces.ravel()[~atoms].any()
+    assert not batch.forces.reshape(-1, 3)[~atoms].any()
+
+
+def test_batch_forces_stand_where_their_atom_stands(frames):
+    """Not only somewhere in its structure: the edges of the atom tell it apart."""
+    _, prepared = frames
+    frame = prepared[0]
+    shape = batch_shapes(prepared, 1)[-1]
+    batch = make_batch([frame], np.zeros(2), (shape,), 1, np.float64)
+    place = lay_out(frame.species, frame.pairs, shape.block).place
+    for atom, row in enumerate(place):
+        edges = np.concatenate([g.edges.reshape(shape.blocks * shape.block, -1, 3)[row] for g in batch.graph.groups])
+        for edge in frame.pairs.edge[frame.pairs.i == atom]:
+            assert (edges == edge).all(axis=1).any()
+        np.testing.assert_array_equal(batch.forces.reshape(-1, 3)[row], frame.forces[atom])
+
+
+def test_batch_shapes_hold_every_batch(frames):
+    _, prepared = frames
+    shapes = batch_shapes(prepared, 2)
+    for first in prepared:
+        for second in prepared:
+            assert make_batch([first, second], np.zeros(2), shapes, 2, np.float32).graph.is_atom.sum() == len(
+                first.species
+            ) + len(second.species)
+
+
+def test_one_odd_frame_does_not_make_every_batch_large(tiny_potential):
+    """A usual batch takes a bucket of its own size; only one with the odd frame takes the large one."""
+    small = [Atoms("OH", [(0, 0, 0), (0, 0, 1 + 0.001 * k)]) for k in range(60)]
+    dense = Atoms("O", cell=[0.9, 0.9, 0.9], pbc=True) * (3, 3, 3)
+    prepared = prepare(tiny_potential(), [*small, dense])
+    shapes = batch_shapes(prepared, 4)
+    assert shapes == batch_shapes(prepared, 4)
+    assert len(shapes) > 1 and 20 * shapes[0].places < shapes[-1].places
+    assert all(2 * a.places <= b.places for a, b in pairwise(shapes))
+    usual = make_batch(prepared[:4], np.zeros(2), shapes, 4, np.float32)
+    assert usual.graph.is_atom.size <= 2 * shapes[0].block
+    odd = make_batch(prepared[-4:], np.zeros(2), shapes, 4, np.float32)
+    assert odd.graph.is_atom.sum() == 3 * 2 + 27
+    assert len(batch_shapes(prepared[:-1], 4)) == 1
+
+
+def test_reference_energies_are_found_again(frames):
+    _, prepared = frames
+    table = compositions(prepared, 2)
+    np.testing.assert_array_equal(table, [[4, 3], [9, 0], [6, 3], [0, 3], [0, 1]])
+    e0 = np.array([-13.6, -2041.3])
+    np.testing.assert_allclose(fit_reference_energies(table @ e0, table), e0)
+
+
+def test_reference_energies_of_one_composition_are_right_in_sum():
+    water = np.array([[2, 1], [4, 2]])
+    np.testing.assert_allclose(water @ fit_reference_energies([-10.0, -20.0], water), [-10.0, -20.0])
+
+
+def test_a_single_frame_ends_at_its_shortest_distances(frames):
+    for atoms, prepared in zip(*frames, strict=True):
+        distances = atoms.get_all_distances(mic=True) + np.where(np.eye(len(atoms)), np.inf, 0)
+        kind = (atoms.numbers == 8).astype(int)
+        expected = np.full((2, 2), np.inf)
+        for i, j in np.argwhere(np.isfinite(distances)):
+            expected[kind[i], kind[j]] = min(expected[kind[i], kind[j]], distances[i, j])
+        found = closest_approaches([prepared], 3)
+        np.testing.assert_allclose(found[:2, :2], np.where(np.isfinite(expected), expected, 0), rtol=1e-12)
+        assert (found[2] == 0).all()
+
+
+def dimers(distances, potential):
+    """A prepared frame of two oxygen atoms at each distance."""
+    return prepare(potential, [Atoms("O2", [(0, 0, 0), (0, 0, r)]) for r in distances])
+
+
+@pytest.mark.parametrize(("shape", "width"), [("normal", 0.03), ("exponential", 0.01)])
+def test_a_hundred_times_as_many_frames_end_about_where_is_said(shape, width, tiny_potential):
+    """The shortest of the frames themselves ends far from there."""
+    potential = tiny_potential("latte", ("O",))
+    rng = np.random.default_rng(0)
+    said, ends, shortest = [], [], []
+    for _ in range(20):
+        scatter = rng.normal(size=20_000) if shape == "normal" else -rng.exponential(size=20_000)
+        longer = 1.5 + width * scatter
+        frames = longer[:200]
+        said.append(closest_approaches(dimers(frames, potential), 1)[0, 0])
+        ends.append(longer.min())
+        shortest.append(frames.min())
+    assert np.mean(said) == pytest.approx(np.mean(ends), abs=0.025)
+    assert np.mean(shortest) > np.mean(ends) + 0.03
+    assert (np.array(said) < shortest).all()
+
+
+def test_the_end_is_computed_from_the_twenty_shortest_frames(tiny_potential):
+    distances = np.random.default_rng(0).normal(1.5, 0.01, 90)
+    shortest = np.sort(distances)[:20]
+    spread = sum(shortest[-1] - r for r in shortest[:-1]) / 19
+    found = closest_approaches(dimers(distances, tiny_potential("latte", ("O",))), 1)
+    assert found[0, 0] == pytest.approx(shortest[0] - spread * np.log(100), rel=1e-12)
+
+
+def test_an_odd_frame_does_not_open_the_domain(tiny_potential):
+    potential = tiny_potential("latte", ("O",))
+    found = closest_approaches(dimers([1.0, 1.9, 2.0, 2.1], potential), 1)
+    assert found[0, 0] == pytest.approx(0.95)
+    assert closest_approaches(dimers([1.4] * 5, potential), 1)[0, 0] == pytest.approx(1.4)
+
+
+@pytest.mark.parametrize("n, fraction, held", [(50, 0.1, 5), (50, 0.0, 1), (7, 0.5, 4)])
+def test_split_is_a_reproducible_partition(n, fraction, held):
+    train, test = split(n, fraction, seed=3)
+    assert sorted([*train, *test]) == list(range(n))
+    assert len(test) == held
+    for again, part in zip(split(n, fraction, seed=3), (train, test), strict=True):
+        np.testing.assert_array_equal(again, part)
+    assert any(split(n, fraction, seed=s)[1].tolist() != test.tolist() for s in range(4, 8))
+
+
+def stored(atoms, **labels):
+    """The structure with labels of its own."""
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    return atoms
+
+
+def crystal(seed=0):
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.1, seed=seed)
+    return stored(atoms, energy=float(seed), forces=np.ones((4, 3)))
+
+
+def test_labels_of_another_structure_are_refused():
+    shared, frames = EMT(), [crystal(k).copy() for k in range(3)]
+    for atoms in frames:
+        atoms.calc = shared
+        atoms.get_forces()
+    with pytest.raises(
+        ValueError, match=r"labels of frame 0 of the training set are those of another structure.*SinglePoint"
+    ):
+        require_labels(frames, ("energy", "forces"))
+    require_labels(frames[2:], ("energy", "forces"))
+    changes = {
+        "rattled": lambda a: a.rattle(0.01, seed=9),
+        "strained": lambda a: a.set_cell(1.01 * a.cell),
+        "another element": lambda a: a.symbols.__setitem__(0, "Au"),
+    }
+    for change in changes.values():
+        atoms = crystal()
+        change(atoms)
+        with pytest.raises(ValueError, match="those of another structure"):
+            require_labels([atoms], ("energy",))
+
+
+def test_a_shift_or_a_wrapped_atom_keeps_its_labels():
+    shifted, wrapped, boxed = crystal(), crystal(), stored(molecule("H2O"), energy=-1.0)
+    shifted.positions += (0.3, -7.0, 0.2)
+    wrapped.positions[1] += 2 * wrapped.cell[0] - wrapped.cell[2]
+    wrapped.wrap()
+    boxed.center(vacuum=5.0)
+    boxed.pbc = True
+    require_labels([shifted, wrapped, boxed], ("energy",))
+
+
+@pytest.mark.parametrize("name", ["energy", "forces", "stress"])
+def test_labels_that_are_no_numbers_are_refused_also_where_they_are_not_needed(name):
+    labels = {"energy": 1.0, "forces": np.ones((4, 3)), "stress": np.ones(6)}
+    labels[name] = labels[name] * np.nan
+    frames = [crystal(), stored(bulk("Cu", cubic=True), **labels)]
+    with pytest.raises(ValueError, match=rf"The label {name!r} of frame 1 of mine is not finite\. Leave the frame out"):
+        require_labels(frames, ("energy",), "mine")
+
+
+def test_forces_that_a_constraint_took_away_are_refused():
+    frames = []
+    for applied in (True, False):
+        atoms = crystal().copy()
+        atoms.set_constraint(FixAtoms([0, 1]))
+        atoms.calc = EMT()
+        frames.append(stored(atoms, energy=1.0, forces=atoms.get_forces(apply_constraint=applied)))
+    with pytest.raises(ValueError, match=r"forces on all atoms that FixAtoms holds are 0 in .*apply_constraint=False"):
+        require_labels(frames[:1], ("forces",))
+    require_labels(frames[:1], ("energy",))
+    require_labels(frames[1:], ("forces",))
+    frames[0].set_constraint()
+    require_labels(frames[:1], ("forces",))
+
+
+def test_what_stands_under_another_name_is_told():
+    atoms = bulk("Cu", cubic=True)
+    atoms.info["REF_energy"] = -1.0
+    with pytest.raises(
+        ValueError, match=r"0 of 1 frames of mine have energy .*It has REF_energy: is that it\?"
+    ) as caught:
+        require_labels([atoms], ("energy",), "mine")
+    assert "weight" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"Or set force_weight to 0\.$"):
+        require_labels([atoms], ("forces",), "mine", otherwise="Or set {name}_weight to 0.")
+
+
+def test_several_files_are_read_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for k in range(2):
+        write(tmp_path / f"{k}.extxyz", [crystal(seed) for seed in range(2 * k, 2 * k + 2)])
+    found = read_frames(["~/0.extxyz", tmp_path / "1.extxyz", crystal(7)])
+    assert [label(atoms, "energy") for atoms in found] == [0, 1, 2, 3, 7]
