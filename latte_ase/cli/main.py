@@ -163,6 +163,7 @@ def uncertainty(
     """Give a model a committee of last layers, so that it can say how uncertain it is."""
     from rich.progress import track
 
+    from latte_ase.io.model_file import save_model
     from latte_ase.uncertainty import assess, last_layer
 
     if out.is_dir():
