@@ -20,7 +20,7 @@ FILE = "model.safetensors"
 
 def models_folder() -> Path:
     """The folder of the shipped models: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "models"
     return installed if installed.is_dir() else package.parent / "models"
 
