@@ -80,7 +80,7 @@ def test_a_name_in_ase_makes_a_calculator_from_text_alone(silicon):
 def test_ase_run_on_the_command_line(silicon, tmp_path):
     write(tmp_path / "si.xyz", Atoms(silicon))
     arguments = ["si.xyz", "-p", "potential=latte-si,dtype=float64", "-f", "0.05"]
-    command = [sys.executable, "-m", "latte_ase.cli.main", "run", *arguments]
+    command = [sys.executable, "-m", "latte_ase.cli", "run", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert np.abs(read(tmp_path / "si.traj").get_forces()).max() < 0.05

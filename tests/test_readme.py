@@ -85,7 +85,7 @@ def test_python_blocks(tmp_path, monkeypatch, capsys):
 
 
 def test_commands_exist():
-    from latte_ase.cli.main import app
+    from latte_ase.cli.app import app
 
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("latte-ase ")]
     assert len(lines) >= 5

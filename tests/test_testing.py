@@ -23,7 +23,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from latte_ase import LatteCalculator, load_model
-from latte_ase.cli.main import app
+from latte_ase.cli.app import app
 from latte_ase.testing import PROPERTIES, TOLERANCES, Check, Report, check_calculator
 from latte_ase.testing.samples import from_elements
 

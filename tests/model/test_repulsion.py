@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from latte_ase.graph import FAR
-from latte_ase.repulsion import tables
 
 from latte_ase import repulsion
+from latte_ase.geometry.graph import FAR
+from latte_ase.model.repulsion import tables
 
 pytestmark = pytest.mark.usefixtures("float64")
 

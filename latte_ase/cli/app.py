@@ -1,0 +1,71 @@
+"""The command `latte-ase`: its commands, one file each, and how their errors are shown.
+
+Nothing here or at the head of a command's file imports JAX, ASE or NumPy, so that `latte-ase --help` is quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from latte_ase.cli.check import check
+from latte_ase.cli.evaluate import evaluate
+from latte_ase.cli.finetune import finetune
+from latte_ase.cli.info import info
+from latte_ase.cli.models import models
+from latte_ase.cli.run import run
+from latte_ase.cli.select import select
+from latte_ase.cli.train import train
+from latte_ase.cli.uncertainty import uncertainty
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Machine-learned potentials for ASE: list, inspect, evaluate, train, fine-tune and check models.",
+)
+
+COMMANDS = (models, info, evaluate, train, finetune, uncertainty, select, check)
+"""In the order of `latte-ase --help`."""
+
+MISTAKES = (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError, MemoryError)
+"""Errors whose messages say what to do."""
+
+
+def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, whose errors in what the user gave end with one line on standard error, without a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args, **kwargs):
+        try:
+            return command(*args, **kwargs)
+        except MISTAKES as error:
+            print(f"latte-ase: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+        except Exception as error:
+            if type(error).__name__ != "UnknownFileTypeError":  # of ase.io, which is not imported for this
+                raise
+            print(f"latte-ase: ASE does not know the type of this file ({error}).", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+for _command in COMMANDS:
+    app.command()(plain_errors(_command))
+# ASE reads the options of this one, also --help
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(
+    plain_errors(run)
+)
+
+
+def main() -> None:
+    """The command, with compiled functions kept from one call to the next."""
+    from latte_ase.io.compilation_cache import prepare_command
+
+    prepare_command()
+    app()

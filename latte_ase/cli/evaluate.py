@@ -1,0 +1,35 @@
+"""`latte-ase evaluate`."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
+    file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
+    plot: Annotated[Path | None, typer.Option(help="where to write the parity plot")] = Path("parity.png"),
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+):
+    """Print errors of a model on labelled structures, per element, and draw a parity plot."""
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from latte_ase import evaluation, plots
+
+    result = evaluation.evaluate(model, file, dtype=dtype, progress=functools.partial(track, description="evaluating"))
+    m = result.metrics
+    table = Table("", "MAE", "RMSE", "unit", title=f"{model} on {file.name}: {len(result.energy)} frames")
+    table.add_row("energy", f"{m['energy_mae']:.3f}", f"{m['energy_rmse']:.3f}", "meV/atom")
+    table.add_row("forces", f"{m['forces_mae']:.2f}", f"{m['forces_rmse']:.2f}", "meV/Å")
+    for symbol, e in result.per_element.items():
+        table.add_row(f"forces on {symbol}", f"{e['forces_mae']:.2f}", f"{e['forces_rmse']:.2f}", "meV/Å")
+    Console().print(table)
+    if plot is not None:
+        plots.parity(result, plot)
+        print(f"parity plot: {plot}")

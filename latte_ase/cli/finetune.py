@@ -1,0 +1,35 @@
+"""`latte-ase finetune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def finetune(
+    model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
+    file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
+    out: Annotated[Path, typer.Option(help="folder to write")],
+    valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
+    strategy: Annotated[str, typer.Option(help="full, network, last-layer or lora")] = "full",
+    replayed: Annotated[
+        Path | None, typer.Option(help="structures of the model's own data, against forgetting")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="passes over FILE; default: about 2500 steps, at least 10 passes")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,
+):
+    """Adapt a model to new labels; elements that it does not know are added."""
+    from latte_ase.finetuning import finetune as run
+
+    length: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    result = run(model, file, out=out, valid=valid, strategy=strategy, replayed=replayed, resume=resume, **length)
+    print(result.table)
+    try:
+        result.plot(out.expanduser() / "finetuning.png")
+    except ImportError as error:
+        print(error)
+    print(f"model: {result.path}")
