@@ -12,7 +12,7 @@ BENCH ?= out/bench
 PEERS ?= apax:apax==0.14.0 mlip:mlip==0.2.5 mace:torch+mace-torch==0.3.16
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-fast test-ase test-slow test-gpu tutorials bench bench-quick bench-peers bench-docs clean
+.PHONY: help demo test check test-fast test-ase test-slow test-gpu tutorials docs bench bench-quick bench-peers bench-docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test-gpu: $(VENV)/.dev  ## tests that need a GPU (install jax[cuda12] or jax[cud
 
 tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
 	LATTE_ASE_QUICK=1 $(BIN)/python -m pytest -n 2 --nbmake tutorials
+
+docs: $(VENV)/.dev  ## the documentation site, in out/docs
+	$(BIN)/python docs/pages.py out/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(VENV)/.base  ## speed against the floor and peers; half an hour, idle machine; out/bench, see docs/performance.md
 	$(BIN)/python benchmarks/speed.py --sizes $(SIZES) --presets $(PRESETS) --cores $(CORES) --out $(BENCH)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 NAME = "latte"
 
+__all__ = ["register", "run"]
+
 
 def register() -> None:
     """Make `ase.calculators.calculator.get_calculator_class("latte")` work; repeated calls do nothing."""
