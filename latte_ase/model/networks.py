@@ -1,4 +1,4 @@
-"""From invariants to a site energy: a multilayer perceptron (flax), one per species or one for all."""
+"""Multilayer perceptrons (flax) from the invariants of an atom to its site energy: one per species, or one for all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ACTIVATIONS = {
     "tanh": jnp.tanh,
     "gaussian": lambda x: jnp.exp(-x * x),
 }
-"""`gaussian` is the default of the LATTE authors' code; `silu` trained best here."""
+"""Activation functions by name; `gaussian` is the default of the LATTE authors' code, `silu` trained best here."""
 
 
 class SiteNetwork(nn.Module):
-    """Hidden layers with an activation, then one linear output.
+    """Multilayer perceptron: hidden layers with an activation, then one linear output.
 
     Attributes:
         hidden: widths of the hidden layers.
@@ -33,7 +33,7 @@ class SiteNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, features):
-        """(atoms, features) -> (atoms,), dimensionless."""
+        """Output (atoms,), dimensionless, for features (atoms, features)."""
         # On GPUs the default precision would round the operands to TF32.
         x = features
         for width in self.hidden:
@@ -45,23 +45,27 @@ class SiteNetwork(nn.Module):
 
 
 def init(network: SiteNetwork, key, n_features: int):
-    """Parameters of one network."""
+    """Random parameters of one network."""
     return network.init(key, jnp.zeros((1, n_features)))["params"]
 
 
 def init_per_species(network: SiteNetwork, key, n_species: int, n_features: int):
-    """Parameters of one network per species, stacked along axis 0."""
+    """Random parameters of one network per species, stacked along axis 0."""
     return jax.vmap(lambda k: init(network, k, n_features))(jax.random.split(key, n_species))
 
 
 def site_values(network: SiteNetwork, params, features):
-    """A network on (atoms, features), relative to an atom without neighbours.
+    """Outputs of a network relative to its output for an isolated atom.
 
-    The value at zero features is subtracted, so that an isolated atom has exactly its reference
-    energy.  `features` holds the row of the isolated atom last.
+    The difference makes the energy of an isolated atom exactly its reference energy.
+
+    Args:
+        network: the network.
+        params: its parameters.
+        features: (atoms + 1, features); the last row is that of an isolated atom.
 
     Returns:
-        (atoms - 1,).
+        (atoms,), dimensionless.
     """
     values: Any = network.apply({"params": params}, features)
     return values[:-1] - values[-1]

@@ -1,12 +1,12 @@
-"""The potential: architecture, parameters, and the energy of a block of atoms.
+"""Potential: architecture, parameters, and the energies of a block of atoms.
 
     E = SUM_i ( E0[s_i] + scale * ( net_{s_i}(x_i) - net_{s_i}(x(0)) ) + repulsion_i )
     x_i = (B_i - mean[s_i]) / deviation[s_i]
 
-(One network, mean and deviation for all species where the descriptor shares its parameters.)
-
-B are the descriptor's invariants.  The second network term makes an isolated atom exactly E0.
-The constants mean, deviation, scale are taken from training data once and then kept.
+B are the invariants of the descriptor.  With the second network term the energy of an isolated atom is
+exactly E0.  Where the descriptor shares its parameters between species, there is one network, mean and
+deviation for all of them.  The constants mean, deviation and scale are taken from the training data
+before the first step of training and do not change afterwards.
 """
 
 from __future__ import annotations
@@ -30,21 +30,26 @@ from latte_ase.model.domain import Domain
 FEATURE_FLOOR = 0.1
 """Smallest scale of a feature, as a fraction of the RMS scale of all features of that species.
 
-A bump that no pair of the training set touches has deviation 0; divided by it, the feature would
-explode in the first structure that touches it."""
+A bump at a distance that no pair of the training set has gives a feature of deviation 0; divided by it,
+the feature would diverge in the first structure with such a pair."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """All that decides the shape of the computation; hashable, the key of compiled functions.
+    """Hyper-parameters of a potential.
+
+    An architecture is hashable: compiled functions are cached by it.
 
     Attributes:
-        elements: symbols, sorted by atomic number; "species" s is an index into it.
+        elements: chemical symbols, sorted by atomic number; a species s is an index into them.
         descriptor: hyper-parameters of the descriptor.
-        hidden: widths of the hidden layers.
-        activation: of the hidden layers, see `networks.ACTIVATIONS`.
-        repulsion: whether ZBL repulsion is added.
+        hidden: widths of the hidden layers of the network.
+        activation: activation function of the hidden layers, a name in `networks.ACTIVATIONS`.
+        repulsion: whether ZBL repulsion is added, see `latte_ase.model.repulsion`.
         linear: whether a linear function of the features is added to the network.
+
+    Raises:
+        ValueError: unknown or unsorted elements, or an unknown activation.
     """
 
     elements: tuple[str, ...]
@@ -66,17 +71,17 @@ class Architecture:
 
     @property
     def cutoff(self) -> float:
-        """In Angstrom."""
+        """Cutoff radius of the descriptor in Angstrom."""
         return self.descriptor.cutoff
 
     @property
     def numbers(self) -> np.ndarray:
-        """(species,) atomic numbers."""
+        """Atomic numbers (species,) of the elements."""
         return np.array([atomic_numbers[e] for e in self.elements])
 
     @property
     def network(self) -> networks.SiteNetwork:
-        """The network of one species, or of all."""
+        """Network of one species, or of all species where they share one."""
         return networks.SiteNetwork(self.hidden, self.activation, self.linear)
 
     @property
@@ -86,22 +91,24 @@ class Architecture:
 
     @property
     def interaction_range(self) -> float:
-        """In Angstrom: what is farther from an atom has no part in its energy."""
+        """Distance in Angstrom beyond which no atom contributes to the site energy of another: cutoff times rounds."""
         return self.descriptor.n_rounds * self.descriptor.cutoff
 
 
 @dataclass(frozen=True)
 class Potential:
-    """A model: everything needed to compute, and what is known about it.
+    """A trained model: hyper-parameters, parameters, and metadata.
+
+    The arrays are read-only and shared between copies; `dataclasses.replace` makes a potential with other ones.
 
     Attributes:
-        architecture: what is computed.
-        params: trained parameters {"descriptor", "network"}, pytree of NumPy arrays.
-        constants: {"mean", "deviation", "scale", "repulsion_range"}, NumPy arrays: (species,
-            features) twice, () in eV, (species, species) in Angstrom.
-        reference_energies: (species,) float64, E0 in eV.
-        metadata: JSON-like: name, level of theory, data, licence, citation, metrics, ...
-        committee: further parameters, for uncertainties; see `latte_ase.uncertainty`.
+        architecture: hyper-parameters.
+        params: trained parameters, a pytree {"descriptor": ..., "network": ...} of NumPy arrays.
+        constants: NumPy arrays "mean" and "deviation" (species, features), "scale" () in eV, and
+            "repulsion_range" (species, species) in Angstrom.
+        reference_energies: E0 (species,) in eV, float64.
+        metadata: JSON-like dictionary: name, level of theory, data, licence, citation, metrics, ...
+        committee: members that give uncertainties, see `latte_ase.uncertainty`; None where there is none.
     """
 
     architecture: Architecture
@@ -118,28 +125,34 @@ class Potential:
 
     @property
     def cutoff(self) -> float:
-        """In Angstrom."""
+        """Cutoff radius of the descriptor in Angstrom."""
         return self.architecture.cutoff
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Chemical symbols the model knows."""
+        """Chemical symbols of the elements of the model, sorted by atomic number."""
         return self.architecture.elements
 
     @property
     def domain(self) -> Domain:
-        """The elements, pairs and distances it was trained on."""
+        """Domain of use: the elements, pairs of elements and distances of the training set."""
         return Domain(self.elements, self.constants["repulsion_range"], self.cutoff)
 
     def __deepcopy__(self, memo):
-        """A copy that shares the weights: they are never changed in place."""
+        """Copy that shares the arrays, which are never changed in place."""
         return replace(self, metadata=copy.deepcopy(self.metadata, memo))
 
     def species(self, numbers) -> np.ndarray:
-        """Species (atoms,) of atomic numbers (atoms,).
+        """Species of atoms: indices into `elements`.
+
+        Args:
+            numbers: (atoms,) atomic numbers.
+
+        Returns:
+            (atoms,) int.
 
         Raises:
-            ValueError: an element that the model does not know; names it and the allowed ones.
+            ValueError: an element that the model was not trained on.
         """
         numbers = np.asarray(numbers)
         known = self.architecture.numbers
@@ -164,7 +177,7 @@ def _read_only(array):
 
 
 def init_params(architecture: Architecture, key):
-    """Random trainable parameters."""
+    """Random trainable parameters of an architecture, a pytree {"descriptor": ..., "network": ...}."""
     k_descriptor, k_network = jax.random.split(key)
     species, features = len(architecture.elements), architecture.descriptor.n_features
     if architecture.shared:
@@ -183,7 +196,7 @@ def feature_constants(features, species, n_species: int) -> tuple[np.ndarray, np
         n_species: number of species.
 
     Returns:
-        mean and deviation, (n_species, features) each.
+        Mean and scale, (n_species, features) each.
     """
     features = np.asarray(features, np.float64)
     mean = np.zeros((n_species, features.shape[1]))
@@ -201,7 +214,7 @@ def feature_constants(features, species, n_species: int) -> tuple[np.ndarray, np
 
 
 def species_tables(architecture: Architecture, params, constants):
-    """All that an atom needs: a pytree of arrays with leading axis (species,), and of `Shared` ones."""
+    """Parameters and constants by species: a pytree of arrays with leading axis (species,), and of `Shared` ones."""
     tables = {
         "descriptor": architecture.descriptor.tables(params["descriptor"]),
         "network": params["network"],
@@ -218,7 +231,7 @@ def species_tables(architecture: Architecture, params, constants):
 
 
 def device_constants(potential: Potential) -> dict[str, np.ndarray]:
-    """The constants in the form that `species_tables` takes."""
+    """Constants of a potential in the form that `species_tables` takes."""
     constants = {k: potential.constants[k] for k in ("mean", "deviation", "scale")}
     if potential.architecture.repulsion:
         constants["repulsion"] = repulsion.tables(
@@ -228,14 +241,15 @@ def device_constants(potential: Potential) -> dict[str, np.ndarray]:
 
 
 def site_energies(architecture: Architecture, table, edges, neighbour_species, own=None, received=None):
-    """Energies of a block of atoms, without E0: the last round of the descriptor, and the network.
+    """Site energies of a block of atoms, without E0: the last round of the descriptor, and the network.
 
     Args:
-        architecture: what to compute.
-        table: one row of `species_tables`, or one per atom; of `Shared` parameters the value.
-        edges: one array (block, k, 3) per neighbour group, D in Angstrom.
-        neighbour_species: per neighbour group the neighbours' species, see `descriptors.base`.
-        own, received: from the round before, see `descriptors.base`.
+        architecture: hyper-parameters.
+        table: one row of `species_tables`, or one row per atom; of `Shared` parameters the value.
+        edges: one array (block, k, 3) of pair vectors per neighbour group, D in Angstrom.
+        neighbour_species: species of the neighbours per group, see `descriptors.base`.
+        own: state of these atoms after the round before, see `descriptors.base`.
+        received: messages of their neighbours from the round before, see `descriptors.base`.
 
     Returns:
         (block,) in eV.

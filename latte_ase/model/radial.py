@@ -1,4 +1,4 @@
-"""Radial functions and their slopes.  Pure functions of the distance; one pair per basis."""
+"""Radial functions and their derivatives: pure functions of the distance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import numpy as np
 class Radial(NamedTuple):
     """A radial function and its derivative with respect to the distance.
 
-    Both map distances (..., 1, k) in Angstrom and parameter arrays (columns, 1) to
-    (..., columns, k), element by element, so that other shapes that broadcast serve as well.  A
-    radial function is exactly 0, with its slope, at and beyond the cutoff.
+    Both are elementwise: they map distances (..., 1, k) in Angstrom and parameter arrays (columns, 1)
+    to (..., columns, k), and any other shapes that broadcast.  A radial function and its derivative
+    are exactly 0 at and beyond the cutoff.
 
     Attributes:
-        value, slope: the function and its derivative.
-        constants: parameters that belong to the basis, one number per column each; where they are
-            not passed, `value` and `slope` take them as arrays (columns, 1).
+        value: the function.
+        slope: its derivative.
+        constants: fixed parameters of the basis, one number per column each: the values of the
+            further arguments of `value` and `slope` where none are passed.
     """
 
     value: Callable
@@ -30,12 +31,12 @@ class Radial(NamedTuple):
 
 
 def bump(r, slant, offset):
-    """The bump of LATTE without its prefactor, h(r) = max(0, 1 - y^2)^3 with y = (r - c)/w.
+    """Bump function of LATTE without its prefactor, h(r) = max(0, 1 - y^2)^3 with y = (r - c)/w.
 
-    Zero outside (c - w, c + w), where its first and second derivative vanish too
-    (arXiv:2405.08137; the prefactor 1/c^2 does not depend on the distance and is applied after
-    the sum over neighbours).  Written as y = slant * r - offset: a division per pair and column
-    costs more than all the rest.
+    It is zero outside (c - w, c + w) and twice continuously differentiable (arXiv:2405.08137).  The
+    prefactor 1/c^2 does not depend on the distance and is applied after the sum over neighbours.
+    y is computed as slant * r - offset, because a division for every pair and column would cost
+    more than everything else.
 
     Args:
         r: (..., 1, k) distance in Angstrom.
@@ -51,9 +52,15 @@ def bump(r, slant, offset):
 
 
 def bump_slope(r, slant, offset):
-    """dh/dr = -6 y (1 - y^2)^2 / w inside the bump, else 0.
+    """Derivative of `bump`, dh/dr = -6 y (1 - y^2)^2 / w inside the bump and 0 outside.
 
-    Arguments as `bump`; returns (..., columns, k) in 1/Angstrom.
+    Args:
+        r: as in `bump`.
+        slant: as in `bump`.
+        offset: as in `bump`.
+
+    Returns:
+        (..., columns, k) in 1/Angstrom.
     """
     y = r * slant - offset
     inside = jnp.maximum(1 - y * y, 0)
@@ -64,42 +71,47 @@ BUMP = Radial(bump, bump_slope)
 
 
 def envelope(x, power: int = 6):
-    """Smooth step from 1 at x = 0 to 0 at x = 1 with two vanishing derivatives there.
+    """Polynomial cutoff function: 1 at x = 0, and 0 with two vanishing derivatives at x = 1.
 
-    f(x) = 1 - (p + 1)(p + 2)/2 x^p + p (p + 2) x^(p+1) - p (p + 1)/2 x^(p+2) for x < 1, else 0
+        f(x) = 1 - (p + 1)(p + 2)/2 x^p + p (p + 2) x^(p+1) - p (p + 1)/2 x^(p+2)   for x < 1, else 0
+
     (Gasteiger, Gross, Guennemann, arXiv:2003.03123); for p = 6 the factors are 28, 48 and 21.
 
     Args:
-        x: any shape.
-        power: p from 1 on; the larger, the later f falls.
+        x: r / cutoff, any shape.
+        power: p, 1 or larger; the larger it is, the closer to the cutoff f falls off.
+
+    Returns:
+        The shape of `x`, dimensionless.
     """
     x, p = jnp.minimum(x, 1), power
     return 1 - x**p * ((p + 1) * (p + 2) // 2 - x * (p * (p + 2) - p * (p + 1) // 2 * x))
 
 
 def envelope_slope(x, power: int = 6):
-    """df/dx = -p (p + 1)(p + 2)/2 x^(p-1) (1 - x)^2 for x < 1, else 0."""
+    """Derivative of `envelope`, df/dx = -p (p + 1)(p + 2)/2 x^(p-1) (1 - x)^2 for x < 1, else 0."""
     x, p = jnp.minimum(x, 1), power
     return -(p * (p + 1) * (p + 2) // 2) * x ** (p - 1) * (1 - x) ** 2
 
 
 def fraction(r, cutoff: float):
-    """r / cutoff, and exactly 1 from the cutoff on: compiled, cutoff / cutoff may round to below 1."""
+    """Scaled distance r / cutoff, exactly 1 at and beyond the cutoff (compiled code may round cutoff / cutoff down)."""
     return jnp.where(r < cutoff, r / cutoff, 1)
 
 
 @cache
 def bessel(count: int, cutoff: float, power: int = 6) -> Radial:
-    """Spherical Bessel functions of order 0 that vanish at the cutoff, with a smooth envelope.
+    """Radial Bessel basis: spherical Bessel functions of order 0 that vanish at the cutoff, times an envelope.
 
-    R_n(r) = sqrt(2 / c) sin(k_n r) / r * envelope(r / c),   k_n = n pi / c,   n = 1..count
+        R_n(r) = sqrt(2 / c) sin(k_n r) / r * envelope(r / c),   k_n = n pi / c,   n = 1..count
 
-    (arXiv:2003.03123); Angstrom^(-3/2).  The wave numbers k may also be given, and trained.
+    in Angstrom^(-3/2) (arXiv:2003.03123).  Other wave numbers k, also trained ones, are passed as the
+    further argument of `value` and `slope`.
 
     Args:
         count: number of functions.
         cutoff: c in Angstrom.
-        power: of the envelope.
+        power: exponent p of the envelope.
     """
     waves = np.arange(1, count + 1)[:, None] * (math.pi / cutoff)
     norm = math.sqrt(2 / cutoff)
@@ -119,5 +131,5 @@ def bessel(count: int, cutoff: float, power: int = 6) -> Radial:
 
 
 def prior(count: int, smoothness: float) -> np.ndarray:
-    """n^(-p) for n = 1..count, (count,): factors that let training find smooth sums of Bessel functions first."""
+    """Factors n^(-p), n = 1..count, shape (count,), with which training finds smooth sums of Bessel functions first."""
     return np.arange(1, count + 1) ** -float(smoothness)

@@ -1,11 +1,11 @@
-"""Ziegler-Biersack-Littmark core repulsion, faded out before the training range begins.
+"""Ziegler-Biersack-Littmark (ZBL) screened nuclear repulsion, switched off at the distances of the training set.
 
     V(r) = k Z_i Z_j / r * SUM_m a_m exp(-b_m r / a),   a = 0.46850 Angstrom / (Z_i^0.23 + Z_j^0.23)
     E_i  = 1/2 SUM_j V(r_ij) s(r_ij / R),   s(x) = (1 - x^2)^3 for x < 1, else 0
 
-Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Solids (1985).  R is the closest
-approach of that pair of elements in the training set (`dataset.closest_approaches`): within the
-training range this term is exactly 0, so it changes nothing that was learned.
+(Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Solids, 1985).  R is the closest
+approach of the two elements in the training set (`latte_ase.training.dataset.closest_approaches`), so
+the term is exactly 0 for every structure of the training set.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
 
 
 def tables(numbers, ranges):
-    """Constants per pair of species.
+    """Constants of the potential for every pair of species.
 
     Args:
         numbers: (species,) atomic numbers.
-        ranges: (species, species) R in Angstrom; 0 switches a pair off.
+        ranges: (species, species) R in Angstrom; 0 switches the repulsion of a pair off.
 
     Returns:
-        (species, species, 3): charge product in eV Angstrom, screening length, R in Angstrom.
+        (species, species, 3): k Z_i Z_j in eV Angstrom, screening length a in Angstrom, R in Angstrom.
     """
     z = np.asarray(numbers, float)
     product = COULOMB * z[:, None] * z[None, :]
@@ -38,7 +38,14 @@ def tables(numbers, ranges):
 
 
 def zbl(r, product, screening, reach):
-    """V(r) s(r / R) in eV; arguments broadcast, Angstrom."""
+    """Switched pair potential V(r) s(r / R) in eV.
+
+    Args:
+        r: distance in Angstrom.
+        product: k Z_i Z_j in eV Angstrom.
+        screening: a in Angstrom.
+        reach: R in Angstrom.
+    """
     r = jnp.maximum(r, 1e-3)  # keeps two atoms on one point finite
     x = r / jnp.where(reach > 0, reach, 1.0)
     fade = jnp.where(reach > 0, jnp.maximum(1 - x * x, 0) ** 3, 0.0)
@@ -48,12 +55,13 @@ def zbl(r, product, screening, reach):
 
 
 def site_energies(table, edges, neighbour_species):
-    """Repulsion per atom of a block.
+    """Repulsion energies E_i of a block of atoms.
 
     Args:
-        table: (species, 3), the row of `tables` of the central species; or one for each atom, (block, species, 3).
-        edges: one array (block, k, 3) per neighbour group, Angstrom.
-        neighbour_species: one array (block,) per neighbour group, the neighbours' species; of a group of all (block, k).
+        table: (species, 3), the row of `tables` of the central species; or one row per atom, (block, species, 3).
+        edges: one array (block, k, 3) of pair vectors per neighbour group, Angstrom.
+        neighbour_species: one array per neighbour group: (block,) species of its neighbours, or (block, k) where a
+            group holds neighbours of several species.
 
     Returns:
         (block,) in eV.
@@ -76,7 +84,7 @@ def site_energies(table, edges, neighbour_species):
 
 
 def _of_pairs(table, group, kind):
-    """Constants (block, k, 3) of a neighbour group."""
+    """Constants of the pairs of a neighbour group, (block, k, 3)."""
     if kind.ndim == 1:
         return jnp.broadcast_to(table[kind][:, None], (*group.shape[:2], table.shape[-1]))
     if table.ndim == 2:

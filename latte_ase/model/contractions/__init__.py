@@ -1,10 +1,10 @@
-"""Contractions: from moments, which are tensors, to invariants.
+"""Contractions of moments, which are symmetric tensors, to rotational invariants.
 
-`notation.py` LATTE's term notation, in which every factor has a column of its own.
-`tables.py` Tables of contractions as data: CACE's, the optimal ones of trace-free tensors, LATTE's signatures.
-`traces.py` The trace-free part of symmetric tensors.
-`evaluate.py` A table for many atoms and channels, `contract_table`.
-`independence.py` The functionally independent terms of a table, `independent`.
+- `notation`: LATTE's term notation, in which every factor has a column of its own.
+- `tables`: tables of contractions as data: CACE's, the optimal ones of trace-free tensors, LATTE's signatures.
+- `traces`: the trace-free part of symmetric tensors.
+- `evaluate`: a table evaluated for many atoms and channels.
+- `independence`: the functionally independent terms of a table.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A table of contractions, evaluated for many atoms and channels.
+"""Evaluation of a table of contractions for many atoms and channels.
 
 Written out, the four-factor terms of CACE with l_max = 4 are 432 products of four numbers.  Contracted factor by
-factor they are a few dozen sums of products of two numbers, of which terms share most: A_a A_ab A_bc A_c is the
-square of the vector A_a A_ab, which also stands in A_a A_ab A_b.  `program` finds such a sequence of sums once for
-a table, and `contract_table` runs it.
+factor they are a few dozen sums of products of two numbers, most of them shared between terms: A_a A_ab A_bc A_c is
+the square of the vector A_a A_ab, which also occurs in A_a A_ab A_b.  `program` finds such a sequence of sums once
+for a table, and `contract_table` evaluates it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from latte_ase.model.contractions.traces import multiplicity
 from latte_ase.model.moments import components
 
 Sum = tuple[tuple[int, int, int], ...]
-"""SUM of times * number[i] * number[j], as a sorted tuple of (times, i, j) with i <= j."""
+"""Sum of times * number[i] * number[j], as a sorted tuple of (times, i, j) with i <= j."""
 
 
 class Program(NamedTuple):
-    """A table as a sequence of sums of products of two numbers.
+    """Sequence of sums of products of two numbers that evaluates a table.
 
     Attributes:
-        ranks: of the tensors whose packed components are the first numbers, rank by rank.
-        sums: further numbers, in order; a sum uses only numbers before it.
-        outputs: for each term its number.
+        ranks: ranks of the tensors whose packed components are the first numbers, rank by rank.
+        sums: further numbers, in order; a sum refers only to numbers before it.
+        outputs: index of the number that is the value of each term.
     """
 
     ranks: tuple[int, ...]
@@ -41,19 +41,20 @@ class Program(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """An intermediate result with open indices; a bond is a pair of factors and stands for all indices they share."""
+    """Intermediate result with open indices; a bond is a pair of factors and stands for all indices that they share."""
 
     bonds: tuple[tuple[int, int], ...]
     numbers: dict
-    """Where each component is, by the exponents of every bond: the indices of one bond are symmetric."""
+    """Index of the number of each component, by the exponents of every bond: the indices of one bond are symmetric."""
 
 
 def contract_table(table: Sequence[Sequence[str]], tensors: Sequence):
     """Invariants of packed symmetric tensors, channel by channel.
 
     Args:
-        table: see `tables.py`.
-        tensors: by rank 0, 1, 2, ..., (..., components(rank), channels); ranks the table does not use may be None.
+        table: table of contractions, see `tables`.
+        tensors: packed tensors of rank 0, 1, 2, ..., each (..., components(rank), channels); None where the table
+            does not use a rank.
 
     Returns:
         (..., channels, terms).
@@ -71,7 +72,7 @@ def contract_table(table: Sequence[Sequence[str]], tensors: Sequence):
                 f"The tensor of rank {rank} is {found}; the table needs its {count} packed components on the "
                 "last axis but one, channels on the last."
             )
-        # split, whose transpose is one concatenation: with slices the gradient of `cace(4, 4)` takes 2.5 times as long
+        # split, whose transpose is one concatenation: with slices the gradient of cace(4, 4) takes 2.5 times as long
         numbers += [jnp.squeeze(part, axis=-2) for part in jnp.split(tensor, count, axis=-2)]
     for terms in steps.sums:
         products: dict[int, list] = {}
@@ -83,9 +84,9 @@ def contract_table(table: Sequence[Sequence[str]], tensors: Sequence):
 
 @cache
 def program(table: Table) -> Program:
-    """The sums that evaluate a table, each distinct sum once.
+    """Sums that evaluate a table, each distinct sum once.
 
-    Terms are contracted two factors at a time, the pair first that adds the fewest products.
+    Terms are contracted two factors at a time, beginning with the pair that adds the fewest products.
     """
     used = ranks(table)
     places = [(rank, exponents) for rank in used for exponents in components(rank)]
@@ -107,13 +108,13 @@ def program(table: Table) -> Program:
 
 
 def _assignments(bonds, powers) -> Iterator[dict]:
-    """All {bond: exponents}."""
+    """All assignments {bond: exponents} of some bonds."""
     for exponents in product(*(components(powers[bond]) for bond in bonds)):
         yield dict(zip(bonds, exponents, strict=True))
 
 
 def _factor(k: int, rank: int, powers, position) -> _Tensor:
-    """Factor k of a term: a symmetric tensor, so that the exponents of its bonds add up."""
+    """Factor k of a term: a symmetric tensor, so the exponents of its bonds add up."""
     bonds = tuple(sorted(bond for bond in powers if k in bond))
     numbers = {}
     for assigned in _assignments(bonds, powers):
@@ -124,7 +125,7 @@ def _factor(k: int, rank: int, powers, position) -> _Tensor:
 
 
 def _contraction(x: _Tensor, y: _Tensor, powers) -> tuple[tuple, dict[tuple, Sum]]:
-    """Bonds left open, and for their exponents the sum over the bonds that x and y share."""
+    """Bonds that remain open, and for their exponents the sum over the bonds that x and y share."""
     shared = [bond for bond in x.bonds if bond in y.bonds]
     left = tuple(bond for bond in (*x.bonds, *y.bonds) if bond not in shared)
     sums = {}
@@ -139,7 +140,7 @@ def _contraction(x: _Tensor, y: _Tensor, powers) -> tuple[tuple, dict[tuple, Sum
 
 
 def _cost(candidate, known) -> tuple:
-    """Tensors without a shared bond last; then products to add, and components for later steps to work with."""
+    """Order of contraction: pairs with a shared bond first, then few new products, then few resulting components."""
     x, y, _, sums = candidate
     new = sum(len(terms) for terms in set(sums.values()) if terms not in known)
     return not set(x.bonds) & set(y.bonds), new, len(sums)

@@ -1,11 +1,12 @@
-"""Which terms of a table are functionally independent.
+"""Functional independence of the terms of a table of contractions.
 
-Invariants I_k of moments x are functionally independent where the Jacobian dI_k / dx_a has full row rank, at any x
-but special ones.  `independent` tries the terms one after the other and keeps those that raise the rank: the
-construction of arXiv:2503.23515.  What it drops is a function of what it keeps, if not always a polynomial.
+Invariants I_k of moments x are functionally independent where the Jacobian dI_k / dx_a has full row rank at a
+generic x.  `independent` tries the terms one after the other and keeps those that raise the rank, as in
+arXiv:2503.23515.  A term that is dropped is a function of those that are kept, though not always a polynomial.
 
-Which moments are possible is a matter of the descriptor: radial weights that depend on the rank, trace-free
-tensors, or one density for all ranks.  A density of this file is a function from ranks to that linear space.
+Which moments can occur depends on the descriptor: its radial weights may depend on the rank, its tensors may be
+trace-free, or all ranks may be moments of one density.  A density in this module is a function from ranks to a basis
+of the linear space of possible moments.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ from latte_ase.model.contractions.traces import trace_free_matrix
 from latte_ase.model.moments import components
 
 Density = Callable[[Sequence[int]], np.ndarray]
-"""Ranks -> (packed components of all ranks in turn, variables), a basis of the possible moments."""
+"""Function from ranks to a basis (packed components of all ranks in turn, variables) of the possible moments."""
 
 DEPENDENT, INDEPENDENT = 1e-11, 1e-6
-"""A gradient of length 1 is dependent if nearer than the first to the span of those before it, independent if farther
-than the second.  For CACE up to l_max = 6 and HIP-HOP distances are below 1e-14 or above 1e-3."""
+"""Thresholds of the distance of a gradient of length 1 from the span of those before it: below the first it is
+dependent, above the second independent.  For CACE up to l_max = 6 and HIP-HOP-NN distances are below 1e-14 or above
+1e-3."""
 
 
 def separate_densities(ranks: Sequence[int]) -> np.ndarray:
-    """Any symmetric tensors: the radial weights depend on the rank, as in CACE and LATTE."""
+    """Basis of all symmetric tensors: moments whose radial weights depend on the rank, as in CACE and LATTE."""
     return np.eye(sum(len(components(rank)) for rank in ranks))
 
 
 def trace_free_tensors(ranks: Sequence[int]) -> np.ndarray:
-    """Any symmetric trace-free tensors, 2 rank + 1 variables each; of one density they are just as free."""
+    """Basis of all symmetric trace-free tensors, 2 rank + 1 variables each; those of one density span it too."""
     bases = [_span(trace_free_matrix(rank)) for rank in ranks]
     rows, columns = np.cumsum([basis.shape for basis in bases], axis=0).T
     whole = np.zeros((rows[-1], columns[-1]))
@@ -45,7 +47,7 @@ def trace_free_tensors(ranks: Sequence[int]) -> np.ndarray:
 
 
 def single_density(ranks: Sequence[int]) -> np.ndarray:
-    """Moments of one density, SUM_j w_j n_j^(x)rank with the same w_j for every rank, traces included."""
+    """Basis of the moments of one density, SUM_j w_j n_j^(x)rank with the same w_j for every rank, traces included."""
     directions = np.random.default_rng(0).normal(size=(4 * (max(ranks) + 1) ** 2, 3))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     exponents = np.array([e for rank in ranks for e in components(rank)])
@@ -53,20 +55,20 @@ def single_density(ranks: Sequence[int]) -> np.ndarray:
 
 
 def _span(matrix: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the columns of a matrix."""
+    """Orthonormal basis of the column space of a matrix."""
     left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
     return left[:, sizes > 1e-12 * sizes[0]]
 
 
 class Trial(NamedTuple):
-    """What became of one term.
+    """Result of `independent` for one term.
 
     Attributes:
-        place: in the table that was given.
+        place: index in the table that was given.
         term: the term.
-        distance: of its gradient, of length 1, from the span of those before it.
-        rank: of the Jacobian with this term.
-        kept: whether the rank rose.
+        distance: distance of its gradient, scaled to length 1, from the span of the gradients kept before it.
+        rank: rank of the Jacobian including this term.
+        kept: whether the term raised the rank.
     """
 
     place: int
@@ -78,13 +80,13 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class RankReport:
-    """What `independent` found; as text a list of all terms.
+    """Result of `independent`; its text lists all terms.
 
     Attributes:
-        trials: all terms, in the order of trial.
-        n_variables: number of independent numbers in the moments.
-        bound: n_variables less the dimension of an orbit of rotations, which is 3 but for the simplest moments; no
-            table has more independent terms.
+        trials: all terms, in the order in which they were tried.
+        n_variables: number of degrees of freedom of the moments.
+        bound: largest possible number of independent terms: n_variables less the dimension of an orbit of the
+            rotation group, which is 3 except for the simplest moments.
     """
 
     trials: tuple[Trial, ...]
@@ -93,17 +95,17 @@ class RankReport:
 
     @property
     def table(self) -> Table:
-        """The terms kept, in the order of trial."""
+        """Independent terms, in the order in which they were tried."""
         return tuple(trial.term for trial in self.trials if trial.kept)
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """Places of the terms kept in the table that was given, in the order of trial."""
+        """Indices of the independent terms in the table that was given, in the order in which they were tried."""
         return tuple(trial.place for trial in self.trials if trial.kept)
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Rank of the Jacobian after each trial."""
+        """Rank of the Jacobian after each term."""
         return tuple(trial.rank for trial in self.trials)
 
     def __str__(self):
@@ -119,24 +121,28 @@ class RankReport:
 
 
 def independent(table: Sequence[Sequence[str]], *, density: Density = separate_densities, seed: int = 0) -> RankReport:
-    """The functionally independent terms of a table, chosen greedily.
+    """Functionally independent terms of a table, chosen greedily.
 
-    Terms are tried in the order of their number of factors, then of their total degree, then of the table, and
-    kept if the rank of the Jacobian in float64 at one random density rises: if the gradient, scaled to length 1,
-    is farther than 1e-6 from the span of the gradients before it.
+    Terms are tried in the order of their number of factors, then of their total degree, then of the table.  A term
+    is kept if it raises the rank of the Jacobian, in float64 at one random density: if its gradient, scaled to
+    length 1, is farther than 1e-6 from the span of the gradients before it.
 
     Args:
-        table: see `tables.py`.  Terms do not mix channels, so that one channel is looked at.
-        density: which moments are possible: `separate_densities`, `trace_free_tensors`, `single_density`, or another
-            linear space that rotations do not leave.
-        seed: of the random density.
+        table: table of contractions, see `tables`; one channel is considered, since terms do not mix channels.
+        density: possible moments: `separate_densities`, `trace_free_tensors`, `single_density`, or another linear
+            space that is closed under rotations.
+        seed: seed of the random density.
+
+    Returns:
+        The terms with their distances, and which of them are kept.
 
     Raises:
         ValueError: a term is not a scalar; or the distance of a term is between 1e-11 and 1e-6, so that this density
-            does not tell whether it is independent.
+            does not decide whether it is independent.
 
-    >>> independent((("a", "a"), ("a", "a", "b", "b"), ("a", "b", "ab"))).table
-    (('a', 'a'), ('a', 'b', 'ab'))
+    Examples:
+        >>> independent((("a", "a"), ("a", "a", "b", "b"), ("a", "b", "ab"))).table
+        (('a', 'a'), ('a', 'b', 'ab'))
     """
     table = check(table)
     order = sorted(range(len(table)), key=lambda place: (len(table[place]), sum(map(len, table[place]))))
@@ -166,14 +172,14 @@ def _leave(span: np.ndarray, gradient: np.ndarray) -> tuple[float, np.ndarray]:
     if length == 0:
         return 0.0, gradient
     rest = gradient / length
-    for _ in range(2):  # once more, because the first projection leaves rounding errors along the span
+    for _ in range(2):  # twice, because the first projection leaves rounding errors along the span
         rest = rest - span @ (span.T @ rest)
     distance = float(np.linalg.norm(rest))
     return distance, rest / max(distance, np.finfo(float).tiny)
 
 
 def _jacobian(steps: Program, moments: np.ndarray) -> np.ndarray:
-    """(terms, packed components), by the product rule along the program."""
+    """Jacobian (terms, packed components), by the product rule along the program."""
     values: list[Any] = list(moments)
     gradients: list[Any] = list(np.eye(len(moments)))
     for terms in steps.sums:
@@ -183,9 +189,9 @@ def _jacobian(steps: Program, moments: np.ndarray) -> np.ndarray:
 
 
 def _turned(ranks: Sequence[int], moments: np.ndarray) -> np.ndarray:
-    """Slopes of the packed components (components, 3) in turns about x, y and z.
+    """Derivatives (components, 3) of the packed components with respect to rotations about x, y and z.
 
-    A turn about z changes n_x by -n_y and n_y by n_x; tensors change as the monomials n^e do.
+    A rotation about z changes n_x by -n_y and n_y by n_x; tensors change as the monomials n^e do.
     """
     places = [(rank, e) for rank in ranks for e in components(rank)]
     position = {place: c for c, place in enumerate(places)}

@@ -1,8 +1,8 @@
-"""LATTE's term notation: from a text such as "4,-:8,a,a:8,ab,ab:4,a,b,ab" to invariants.
+"""LATTE's term notation, such as "4,-:8,a,a:8,ab,ab:4,a,b,ab", and the invariants that it stands for.
 
-Blocks are separated by ":", their tokens by ",".  The first token is the number of terms, the
-others are factors; the letters of a factor are the indices of a Cartesian tensor, "-" a scalar.
-Each letter stands exactly twice in a term, so that the contraction is a scalar:
+Blocks are separated by ":", the tokens of a block by ",".  The first token is the number of terms, the
+others are factors: the letters of a factor are the indices of a Cartesian tensor, "-" is a scalar.
+Each letter occurs exactly twice in a term, so that the contraction is a scalar:
 
     8,a,b,ab    ->    B[i, t] = SUM_ab A[i, u1(t)]_a A[i, u2(t)]_b A[i, u3(t)]_ab,   t = 0..7
 
@@ -24,7 +24,7 @@ from latte_ase.model.moments import MAX_RANK, components
 
 @dataclass(frozen=True)
 class TermBlock:
-    """`count` terms of one signature.
+    """Block of the notation: a number of terms of one signature.
 
     Attributes:
         count: number of terms.
@@ -37,11 +37,11 @@ class TermBlock:
 
 @dataclass(frozen=True)
 class Plan:
-    """How moments become invariants.
+    """Assignment of columns of moments to the factors of a notation.
 
     Attributes:
-        blocks: in the order of the text.
-        columns: number of columns needed of rank 0, 1, 2, 3.
+        blocks: the blocks, in the order of the text.
+        columns: number of columns of rank 0, 1, 2, 3.
         places: for each block and factor, (rank, first column among those of that rank).
     """
 
@@ -56,13 +56,13 @@ class Plan:
 
 
 def parse(text: str) -> tuple[TermBlock, ...]:
-    """Read the term notation.
+    """Blocks of a text in LATTE's notation.
 
     Args:
         text: for example "4,-:8,a,a".
 
     Returns:
-        The blocks, in order; a signature may occur in several.
+        The blocks in the order of the text; several may have the same signature.
 
     Raises:
         ValueError: a block is malformed, is not a scalar, or has a tensor of rank above 3; the
@@ -98,7 +98,7 @@ def _parse_block(part: str, text: str) -> TermBlock:
 
 
 def plan(text: str) -> Plan:
-    """Assign columns to every factor of every block of a notation."""
+    """Assignment of columns to every factor of every block of a text in LATTE's notation."""
     blocks = parse(text)
     used = [0] * (MAX_RANK + 1)
     places = []
@@ -113,7 +113,7 @@ def plan(text: str) -> Plan:
 
 
 def packed_terms(factors: tuple[str, ...]) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """The contraction as a sum over packed components.
+    """Contraction of one signature as a sum of products of packed components.
 
     Args:
         factors: index letters of each factor.
@@ -121,8 +121,9 @@ def packed_terms(factors: tuple[str, ...]) -> tuple[tuple[int, tuple[int, ...]],
     Returns:
         (multiplicity, component of each factor) for every distinct product.
 
-    >>> packed_terms(("a", "a"))
-    ((1, (0, 0)), (1, (1, 1)), (1, (2, 2)))
+    Examples:
+        >>> packed_terms(("a", "a"))
+        ((1, (0, 0)), (1, (1, 1)), (1, (2, 2)))
     """
     letters = sorted(set("".join(factors)))
     positions = [{exponents: c for c, exponents in enumerate(components(len(factor)))} for factor in factors]
@@ -141,16 +142,16 @@ def contract(plan: Plan, moments):
     """Invariants of a block of atoms.
 
     Args:
-        plan: from `plan`.
-        moments: one (block, components, columns) array for each rank that has columns.
+        plan: assignment of columns, from `plan`.
+        moments: one array (block, components, columns) for each rank that has columns.
 
     Returns:
-        (block, n_features), blocks in the order of the notation.
+        (block, n_features), in the order of the notation.
     """
     by_rank = dict(zip((rank for rank, n in enumerate(plan.columns) if n), moments, strict=True))
     features = []
     for block, places in zip(plan.blocks, plan.places, strict=True):
-        # split once: an index per product would be traced, and padded on the way back, one by one
+        # split once: with one index per product, each would be traced, and padded in the backward pass, separately
         tensors = [_components(by_rank[rank][:, :, first : first + block.count]) for rank, first in places]
         total = 0.0
         for times, chosen in packed_terms(block.factors):
@@ -160,5 +161,5 @@ def contract(plan: Plan, moments):
 
 
 def _components(tensor):
-    """Arrays (block, 1, columns) of (block, components, columns)."""
+    """Packed components (block, 1, columns) of a tensor (block, components, columns)."""
     return jax.lax.split(tensor, (1,) * tensor.shape[1], axis=1)

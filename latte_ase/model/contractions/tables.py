@@ -1,11 +1,11 @@
 """Tables of contractions: invariants as data.
 
-A table is a tuple of terms, a term a tuple of factors, and a factor the index letters of a symmetric tensor,
-"" a scalar.  Every letter stands twice in a term, in two factors:
+A table is a tuple of terms, a term is a tuple of factors, and a factor is the index letters of a symmetric tensor,
+or "" for a scalar.  Every letter occurs twice in a term, in two factors:
 
     ("a", "b", "ab")    ->    SUM_ab A_a A_b A_ab
 
-All factors of a term belong to the same channel, unlike those of LATTE's notation (`notation.py`).
+All factors of a term belong to the same channel, in contrast to LATTE's notation (`notation`).
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ OPTIMAL: Table = (
     ("ab", "abc", "cde", "de"),
     ("abc", "abd", "efc", "efd"),
 )
-"""13 invariants of trace-free tensors of rank 0 to 3, as many as are functionally independent (arXiv:2503.23515)."""
+"""The 13 functionally independent invariants of trace-free tensors of rank 0 to 3 (arXiv:2503.23515)."""
 
 OPTIMAL_SIZES = ((0, 4), (1, 2), (1, 4), (2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (3, 4))
-"""(l_max, n_max) of `optimal`."""
+"""Pairs (l_max, n_max) for which `optimal` has a table."""
 
 MAX_CACE_RANK = len(ascii_letters) // 2 + 1
-"""A term of CACE needs up to 2 l_max - 2 letters."""
+"""Highest rank of `cace`: a term needs up to 2 l_max - 2 letters."""
 
 
 def cace(l_max: int, max_factors: int) -> Table:
-    """The invariants of CACE, arXiv:2402.07472.
+    """Table of the invariants of CACE (arXiv:2402.07472).
 
-    With the l letters of a tensor of rank l written l, in the order
+    With A_l the tensor of rank l, in this order:
 
         1 factor     A_0
         2 factors    A_l A_l                      1 <= l <= l_max
         3 factors    A_l1 A_l2 A_(l1+l2)          1 <= l1 <= l2,  l1 + l2 <= l_max
         4 factors    A_l1 A_l2 A_(l1+d) A_(l2+d)  1 <= l1 < l2,  1 <= d,  l2 + d <= l_max
 
-    1, l_max and floor(l_max^2 / 4) invariants of one, two and three factors.  Up to l_max = 5 all are functionally
-    independent; they are not complete, see `independent`.
+    There are 1, l_max and floor(l_max^2 / 4) invariants of one, two and three factors.  Up to l_max = 5 all are
+    functionally independent; they are not complete, see `independent`.
 
     Args:
         l_max: highest rank, 0 to 27.
-        max_factors: 1 to 4; in CACE's words nu_max, the body order less one.
+        max_factors: largest number of factors, 1 to 4; nu_max of CACE, the body order less one.
 
     Raises:
-        ValueError: for other numbers.
+        ValueError: an argument is out of its range.
     """
     if max_factors not in range(1, 5):
         raise ValueError(f"max_factors is {max_factors}; CACE defines invariants of 1, 2, 3 or 4 factors.")
@@ -84,7 +84,7 @@ def cace(l_max: int, max_factors: int) -> Table:
 
 
 def _path(*powers: int) -> Term:
-    """Tensors in a row, neighbours joined by `powers` indices; the two ends first, as CACE writes them."""
+    """Term of tensors in a row, adjacent ones sharing `powers` indices; the two ends first, as CACE writes it."""
     letters = iter(ascii_letters)
     bonds = ["", *("".join(next(letters) for _ in range(power)) for power in powers), ""]
     row = [left + right for left, right in pairwise(bonds)]
@@ -92,21 +92,22 @@ def _path(*powers: int) -> Term:
 
 
 def optimal(l_max: int, n_max: int) -> Table:
-    """Invariants of trace-free tensors that are functionally independent, from HIP-HOP-NN (arXiv:2503.23515).
+    """Table of the functionally independent invariants of trace-free tensors, of HIP-HOP-NN (arXiv:2503.23515).
 
-    The tensors have to be trace-free, see `trace_free`.  For n_max = 4 there are (l_max + 1)^2 - 3 (l_max = 0: 1,
-    l_max = 1: 2) invariants, as many as numbers of the tensors that no rotation changes.
+    The tensors have to be trace-free, see `trace_free`.  For n_max = 4 the table is complete: it has
+    (l_max + 1)^2 - 3 invariants (1 for l_max = 0, 2 for l_max = 1), the number of degrees of freedom of the
+    tensors less those of a rotation.
 
     Args:
         l_max: highest rank.
-        n_max: most factors of a term.
+        n_max: largest number of factors of a term.
 
     Returns:
         13, 7 and 4 terms for l_max = 3 and n_max = 4, 3 and 2; 6, 5 and 3 for l_max = 2; 2 for l_max = 1, n_max
         = 4 or 2; 1 for l_max = 0, n_max = 4.
 
     Raises:
-        ValueError: for other pairs of numbers.
+        ValueError: another pair of l_max and n_max.
     """
     if (l_max, n_max) not in OPTIMAL_SIZES:
         allowed = ", ".join(map(str, OPTIMAL_SIZES))
@@ -115,36 +116,38 @@ def optimal(l_max: int, n_max: int) -> Table:
 
 
 def from_notation(text: str) -> Table:
-    """The signatures of LATTE's notation, each once and without their counts.
-
-    >>> from_notation("4,-:8,a,a:2,a,a")
-    (('',), ('a', 'a'))
+    """Table of the signatures of a text in LATTE's notation, each once and without its count.
 
     Raises:
-        ValueError: as `parse`.
+        ValueError: the text is not in LATTE's notation, see `parse`.
+
+    Examples:
+        >>> from_notation("4,-:8,a,a:2,a,a")
+        (('',), ('a', 'a'))
     """
     return tuple(dict.fromkeys(block.factors for block in parse(text)))
 
 
 def to_text(term: Sequence[str]) -> str:
-    """A term as LATTE writes it, without count: "a,b,ab", and "-" for a scalar."""
+    """Term in LATTE's notation without a count: "a,b,ab", and "-" for a scalar."""
     return ",".join(factor or "-" for factor in term)
 
 
 def ranks(table: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """The ranks of tensors that a table uses, increasing.
+    """Ranks of the tensors in a table, increasing.
 
-    >>> ranks(cace(3, 2))
-    (0, 1, 2, 3)
+    Examples:
+        >>> ranks(cace(3, 2))
+        (0, 1, 2, 3)
     """
     return tuple(sorted({len(factor) for term in table for factor in term}))
 
 
 def check(table: Sequence[Sequence[str]]) -> Table:
-    """A table, as tuples, if every term of it is a scalar.
+    """Table as tuples, checked: every term is a scalar.
 
     Raises:
-        ValueError: it is empty, or a term is not a scalar; the message names the term and the letter.
+        ValueError: the table is empty, or a term is not a scalar; the message names the term and the letter.
     """
     if not table:
         raise ValueError("The table of contractions is empty; at least one term such as ('a', 'a') is needed.")

@@ -1,4 +1,4 @@
-"""The trace-free part of symmetric tensors."""
+"""Trace-free part of symmetric tensors."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from latte_ase.model.moments import components
 
 
 def multiplicity(exponents: tuple[int, ...]) -> int:
-    """How often a packed component stands in the full tensor: 3 for (2, 1, 0), which is xxy, xyx and yxx."""
+    """Multiplicity of a packed component in the full tensor: 3 for (2, 1, 0), which is xxy, xyx and yxx."""
     return factorial(sum(exponents)) // prod(map(factorial, exponents))
 
 
 def trace_free(tensors: Sequence) -> tuple:
-    """The symmetric trace-free part of each tensor.
+    """Symmetric trace-free part of each of several tensors.
 
         STF(T) = SUM_k (-1)^k  p! (2p - 2k - 1)!! / ((p - 2k)! (2k)!! (2p - 1)!!)  Sym(delta^k tr^k T)
 
-    (K. S. Thorne, Rev. Mod. Phys. 52, 299 (1980), eq. 2.2), so T_ab - delta_ab T_cc / 3 for rank 2.  Traces are
-    those of the tensor itself, so that tensors of different ranks may have different radial weights.
+    (K. S. Thorne, Rev. Mod. Phys. 52, 299 (1980), eq. 2.2): T_ab - delta_ab T_cc / 3 for rank 2.  The traces are
+    taken of each tensor itself, so tensors of different ranks may have different radial weights.
 
     Args:
-        tensors: by rank 0, 1, 2, ..., packed, (..., components(rank), channels).
+        tensors: packed tensors of rank 0, 1, 2, ..., each (..., components(rank), channels).
 
     Returns:
-        The same shapes.
+        Tuple of packed tensors of the same shapes.
     """
     parts = [_apply(trace_free_matrix(rank), tensor) if rank > 1 else tensor for rank, tensor in enumerate(tensors)]
     # Without the barrier XLA subtracts the traces again in every product that uses them: on CPUs half of the time of
@@ -40,7 +40,7 @@ def trace_free(tensors: Sequence) -> tuple:
 
 
 def _apply(matrix: np.ndarray, tensor):
-    # Row by row and without the zeros, because a product with so small a matrix costs more than what it computes.
+    # row by row and without the zeros: a matrix product with so small a matrix is slower
     parts = jnp.split(tensor, len(matrix), axis=-2)
     rows = [sum(float(row[c]) * parts[c] for c in np.flatnonzero(row)) for row in matrix]
     return jnp.concatenate(rows, axis=-2)
@@ -48,7 +48,7 @@ def _apply(matrix: np.ndarray, tensor):
 
 @cache
 def trace_free_matrix(rank: int) -> np.ndarray:
-    """STF as a matrix between packed components (components(rank), components(rank)), see `trace_free`."""
+    """STF of `trace_free` as a matrix (components(rank), components(rank)) that acts on packed components."""
     # in fractions, so that zeros are zero
     traced = np.diag(np.full(len(components(rank)), Fraction(1)))
     total = 0 * traced
@@ -71,7 +71,7 @@ def _odd_factorial(n: int) -> int:
 
 
 def _trace(rank: int) -> np.ndarray:
-    """(components(rank - 2), components(rank)): T_cc.."""
+    """Trace T_cc.. as a matrix (components(rank - 2), components(rank))."""
     position = {exponents: c for c, exponents in enumerate(components(rank))}
     matrix = np.full((len(components(rank - 2)), len(position)), Fraction(0))
     for row, (a, b, d) in enumerate(components(rank - 2)):
@@ -81,9 +81,9 @@ def _trace(rank: int) -> np.ndarray:
 
 
 def _times_delta(rank: int) -> np.ndarray:
-    """(components(rank + 2), components(rank)): Sym(delta T), the average over all permutations of its indices.
+    """Sym(delta T), the average over all permutations of indices, as a matrix (components(rank + 2), components(rank)).
 
-    A packed tensor T is the polynomial SUM_e multiplicity(e) T_e n^e, and delta the polynomial n.n.
+    A packed tensor T is the polynomial SUM_e multiplicity(e) T_e n^e, and delta is the polynomial n.n.
     """
     row, column = (np.array([multiplicity(e) for e in components(p)], object) for p in (rank + 2, rank))
     return _trace(rank + 2).T * column / row[:, None]

@@ -1,7 +1,7 @@
-"""Descriptors: each is a radial choice and a contraction table over the one pair loop.
+"""Descriptors of the neighbourhood of an atom, each with its radial functions and its table of contractions.
 
-To add one: a file here with a frozen dataclass that has the methods of `base.Descriptor`, a line
-in `DESCRIPTORS`, and a line in the table of tests/descriptors/test_contract.py.
+A new descriptor is a module here with a frozen dataclass that has the methods of `base.Descriptor`, an entry
+of `DESCRIPTORS`, and an entry of the table in tests/model/descriptors/test_contract.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a descriptor is.
+"""Protocol of a descriptor.
 
-A descriptor turns the neighbourhood of an atom into invariants, in one round or in several.  After every round but
-the last an atom keeps something, sends something to its neighbours, and has received what they sent:
+A descriptor computes invariants of the neighbourhood of an atom, in one or several rounds of message passing.  After
+every round but the last an atom has a state, and sends a message to its neighbours:
 
     own(t), sent(t) = update(t, neighbourhood, own(t-1), sent(t-1) of the neighbours),   features = own(last)
 """
@@ -15,25 +15,25 @@ from latte_ase.geometry.graph import Grouping
 
 
 class Shared(NamedTuple):
-    """A parameter that is the same for all species, and so has no axis of species in `tables`.
+    """Parameter that is the same for all species, and therefore has no axis of species in `tables`.
 
     Attributes:
-        value: any array.
+        value: array of any shape.
     """
 
     value: Any
 
 
 class Descriptor(Protocol):
-    """Hyper-parameters of a descriptor; its parameters live outside, in a pytree.
+    """Hyper-parameters of a descriptor and the functions of its parameters, which are a separate pytree.
 
-    A descriptor must give features that are invariant under rotation, inversion, translation and
-    exchange of like atoms, that are 0 for an atom without neighbours, and that go to 0 with
-    their first two derivatives as a neighbour leaves the cutoff.
+    The features must be invariant under rotation, inversion, translation and permutation of atoms of one
+    element; they must be 0 for an atom without neighbours; and the contribution of a neighbour must go to 0
+    with its first two derivatives at the cutoff.
     """
 
     cutoff: float
-    """Radius in Angstrom beyond which no neighbour counts in a round."""
+    """Cutoff radius of a round in Angstrom."""
 
     @property
     def n_features(self) -> int:
@@ -42,23 +42,23 @@ class Descriptor(Protocol):
 
     @property
     def n_rounds(self) -> int:
-        """Number of rounds; an atom feels what is within as many cutoffs."""
+        """Number of rounds of message passing; the interaction range is as many cutoffs."""
         ...
 
     def grouping(self, n_species: int) -> Grouping:
-        """How atoms and neighbours are to be sorted for structures of so many elements.
+        """Grouping of atoms and neighbours by species in a structure of `n_species` elements.
 
-        Always `Grouping.MIXED` for a descriptor whose parameters know of elements by embeddings
-        only; then all elements share one network too.
+        It is always `Grouping.MIXED` for a descriptor whose parameters depend on elements only through element
+        vectors; all elements then share one network too.
         """
         ...
 
     def init(self, key, n_species: int) -> Any:
-        """Random parameters for so many elements."""
+        """Random parameters for `n_species` elements, a pytree of arrays."""
         ...
 
     def tables(self, params) -> Any:
-        """What an atom needs: a pytree of arrays with leading axis (species,), and of `Shared`."""
+        """Parameters by species: a pytree of arrays with leading axis (species,), and of `Shared` ones."""
         ...
 
     def update(self, step: int, table, edges, neighbour_species, own, received) -> tuple[Any, Any]:
@@ -66,41 +66,43 @@ class Descriptor(Protocol):
 
         Args:
             step: number of the round, from 0.
-            table: one row of `tables`, the species of the block; in `Grouping.MIXED` one for
-                each atom, (block, ...); and the value of what is `Shared`.
-            edges: one array (block, k, 3) per neighbour group, D in Angstrom.
-            neighbour_species: the neighbours' species, per group (block,), of a group of all species (block, k).
-            own: what these atoms kept, from the round before; None at first.
-            received: per group what the neighbours sent, arrays (block, k, ...); None at first.
+            table: row of `tables` of the species of the block, or with `Grouping.MIXED` one row for each
+                atom, (block, ...); of `Shared` parameters the value.
+            edges: one array (block, k, 3) of pair vectors D per neighbour group, in Angstrom.
+            neighbour_species: species of the neighbours, one array per group: (block,), or (block, k) where a
+                group holds all species.
+            own: state of these atoms after the round before; None in the first round.
+            received: messages of the neighbours from the round before, per group a pytree of arrays
+                (block, k, ...); None in the first round.
 
         Returns:
-            What the atoms keep and what they send, pytrees of arrays (block, ...); in the last
-            round the features (block, n_features), and None.
+            State and message of the atoms, pytrees of arrays (block, ...); after the last round the
+            features (block, n_features) and None.
         """
         ...
 
     def project(self, params) -> Any:
-        """The parameters moved back into their domain; called after every optimiser step."""
+        """Parameters projected onto their allowed range; called after every step of the optimiser."""
         ...
 
 
 class Local(ABC):
-    """A descriptor of one round: a subclass has `features(table, edges, neighbour_species)`, arguments as in `update`."""
+    """Base class of descriptors of one round; a subclass defines `features`."""
 
     n_rounds = 1
 
     def grouping(self, n_species: int) -> Grouping:
-        """Blocks and groups of one species, however many there are."""
+        """Blocks and neighbour groups of one species each, for any number of species."""
         return Grouping.SPECIES
 
     @abstractmethod
     def features(self, table, edges, neighbour_species) -> Any:
-        """Invariants (block, n_features)."""
+        """Invariants (block, n_features); arguments as in `Descriptor.update`."""
 
     def update(self, step: int, table, edges, neighbour_species, own, received):
-        """The features, and nothing to send."""
+        """Features and no message, see `Descriptor.update`."""
         return self.features(table, edges, neighbour_species), None
 
     def project(self, params):
-        """Any parameters are allowed."""
+        """Parameters unchanged: their range is not limited."""
         return params

@@ -1,23 +1,24 @@
-"""The Cartesian atomic cluster expansion CACE (arXiv:2402.07472; npj Comput. Mater. 10, 157 (2024)).
+"""Cartesian atomic cluster expansion, CACE (arXiv:2402.07472; npj Comput. Mater. 10, 157 (2024)).
 
-    A[i, m, L, a]   = SUM_j R_m(r_ij) L(rhat_ij) s_a(z_j)                        L = x^a y^b z^d, |L| = a + b + d <= l_max
+    A[i, m, L, a]   = SUM_j R_m(r_ij) L(rhat_ij) s_a(z_j)                      L = x^a y^b z^d, |L| = a + b + d <= l_max
     A[i, n, L, ab]  = t_b(z_i) SUM_m W[|L|, m, n, ab] A[i, m, L, a]
     B[i, n ab, k]   = k-th contraction of A[i, n, :, ab], see `contractions.cace`
 
-Elements are known by two learned vectors, s of the sender and t of the receiver, and a channel ab is a product of
-their entries.  R_m are Bessel functions with trained wave numbers.  The sum over pairs has n_rbf * n_embedding columns;
-the receiver and the radial mixing W come after it.
+Elements have two trained vectors, s of the sender and t of the receiver, and a channel ab is a product of their
+entries.  R_m are Bessel functions with trained wave numbers.  The sum over pairs has n_rbf * n_embedding columns;
+t and the radial mixing W are applied after it.
 
-With messages there is a second round, with A of its own and B concatenated to those of the first:
+With messages there is a second round with densities A' of its own; its B are concatenated to those of the first:
 
     A'[i, n, L, ab] = M + (Ar + Bchi) / sqrt(average_neighbours)
     M    = c[|L|, n, ab] A[i, n, L, ab]
     Ar   = SUM_j A[j, n, L, ab] p[|L|, n, ab] exp(-r_ij q[|L|, n, ab]) f(r_ij)
     Bchi = t_b(z_i) SUM_m W[|L|, m, n, ab] SUM_j R_m(r_ij) L(rhat_ij) s_a(z_j) h[|L|, ab](B_j)
 
-with the envelope f, and h linear in the B of the first round.  What an atom sends is computed before: for Bchi
-s_a(z) h[|L|, ab], (l_max + 1) n_embedding^2 numbers, and for Ar A before t and W, which come after this sum too.
-Ar is the dear one: 840 numbers and a thousand exponentials per pair for l_max = 4, n_rbf = 6, n_embedding = 4.
+with the envelope f, and h linear in the B of the first round.  The messages are computed before the second sum over
+pairs: for Bchi s_a(z) h[|L|, ab], which is (l_max + 1) n_embedding^2 numbers, and for Ar the densities A before t and
+W, which are again applied after the sum.  Ar is the most expensive message: 840 numbers and a thousand exponentials
+per pair for l_max = 4, n_rbf = 6, n_embedding = 4.
 """
 
 from __future__ import annotations
@@ -38,15 +39,17 @@ from latte_ase.model.radial import bessel, envelope, fraction
 
 MESSAGES = ("M", "Ar", "Bchi")
 MEMORY = 0.25
-"""What c of the message M begins with, as in the published fits."""
+"""Initial value of c of the message M, as in the published fits."""
 
 
 class CaceTable(NamedTuple):
-    """What an atom needs.
+    """Parameters of CACE by species.
 
     Attributes:
-        sender, receiver: (species, n_embedding), s and t of the atom itself.
-        senders, receivers: (all species, n_embedding), those of its neighbours.
+        sender: (species, n_embedding), s of the atom itself.
+        receiver: (species, n_embedding), t of the atom itself.
+        senders: (all species, n_embedding), s of its neighbours.
+        receivers: (all species, n_embedding), t of its neighbours.
         shared: all other parameters.
     """
 
@@ -58,11 +61,11 @@ class CaceTable(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What an atom keeps after the first of two rounds.
+    """State of an atom after the first of two rounds.
 
     Attributes:
-        densities: for the message M, A, one array (block, components, channels n ab) per rank; else empty.
-        features: (block, features), B.
+        densities: A for the message M, one array (block, components, channels n ab) per rank; else empty.
+        features: B (block, features).
     """
 
     densities: tuple
@@ -70,11 +73,11 @@ class Kept(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What an atom sends after the first of two rounds.
+    """Message of an atom after the first of two rounds.
 
     Attributes:
-        densities: for the message Ar, A before t and W, one array (block, components, m, a) per rank; else empty.
-        weights: for the message Bchi, s_a h, one array (block, ab) per rank; else empty.
+        densities: A before t and W for the message Ar, one array (block, components, m, a) per rank; else empty.
+        weights: s_a h for the message Bchi, one array (block, ab) per rank; else empty.
     """
 
     densities: tuple
@@ -86,15 +89,15 @@ class Cace:
     """Hyper-parameters of CACE.
 
     Attributes:
-        cutoff: in Angstrom.
+        cutoff: cutoff radius in Angstrom.
         n_rbf: number of Bessel functions R_m.
         n_radial: number of radial channels n.
         n_embedding: length of the element vectors; channels are pairs of their entries.
         l_max: highest rank.
-        max_factors: most factors of a contraction, 4 at most.
+        max_factors: largest number of factors of a contraction, 1 to 4.
         messages: any of "M", "Ar", "Bchi"; none for a single round.
-        average_neighbours: by whose square root the messages of neighbours are divided.
-        cutoff_power: of the envelope.
+        average_neighbours: average number of neighbours; messages are divided by its square root.
+        cutoff_power: exponent of the envelope.
     """
 
     cutoff: float
@@ -120,35 +123,37 @@ class Cace:
 
     @cached_property
     def contractions(self):
-        """The table of contractions of one channel."""
+        """Table of contractions of one channel."""
         return contractions.cace(self.l_max, self.max_factors)
 
     @property
     def n_rounds(self) -> int:
-        """Two with messages."""
+        """Number of rounds: 2 with messages, else 1."""
         return 2 if self.messages else 1
 
     @property
     def _invariants(self) -> int:
-        """Of one round."""
+        """Number of invariants of one round."""
         return self.n_radial * self.n_embedding**2 * len(self.contractions)
 
     @property
     def n_features(self) -> int:
-        """Number of invariants of an atom, in all rounds."""
+        """Number of invariants of an atom over all rounds."""
         return self.n_rounds * self._invariants
 
     def grouping(self, n_species: int) -> Grouping:
-        """Elements are known by their vectors only."""
+        """No grouping by species: parameters depend on elements only through their vectors."""
         return Grouping.MIXED
 
     def init(self, key, n_species: int):
-        """As published, W, p ~ U(0, 1), q cutoff ~ U(0.5, 1.5), c = 1/4, k_m = m pi / cutoff, and the weights of h
-        uniform after Glorot.  Not as published, s, t ~ U(-1, 1), and h begins at 1.
+        """Random parameters.
 
-        With Glorot's rule the element vectors, and with them all features, would become smaller with the number of
-        elements; and with h about 0 the features of the second round, which are powers of it, would be tiny at the
-        time that they are scaled, and grow by orders of magnitude in training.
+        As published: W, p ~ U(0, 1), q cutoff ~ U(0.5, 1.5), c = 1/4, k_m = m pi / cutoff, and Glorot-uniform weights
+        of h.  Different from what was published: s, t ~ U(-1, 1), and the bias of h is 1.
+
+        With Glorot's rule the element vectors, and with them all features, would decrease with the number of
+        elements.  With h about 0 the features of the second round, which are powers of h, would be tiny when their
+        scale is determined, and grow by orders of magnitude in training.
         """
         k_sender, k_receiver, k_mixing, k_message, k_strength, k_decay = jax.random.split(key, 6)
         ranks, pairs = self.l_max + 1, self.n_embedding**2
@@ -175,13 +180,13 @@ class Cace:
         return params
 
     def tables(self, params) -> CaceTable:
-        """The element vectors, and what does not depend on the species."""
+        """Element vectors by species, and the parameters that do not depend on the species."""
         shared = {name: jnp.asarray(value) for name, value in params.items()}
         sender, receiver = shared.pop("sender"), shared.pop("receiver")
         return CaceTable(sender, receiver, Shared(sender), Shared(receiver), {n: Shared(p) for n, p in shared.items()})
 
     def update(self, step: int, table: CaceTable, edges, neighbour_species, own, received):
-        """As in `base.Descriptor`."""
+        """One round for a block of atoms, see `Descriptor.update`."""
         if step == 0:
             sums = self._sums(table, edges[0], [table.senders[neighbour_species[0]]] * (self.l_max + 1))
             densities = self._mixed(table, sums)
@@ -204,16 +209,16 @@ class Cace:
         return jnp.concatenate([own.features, self._invariants_of(densities)], axis=-1), None
 
     def project(self, params):
-        """Any parameters are allowed."""
+        """Parameters unchanged: their range is not limited."""
         return params
 
     def _sums(self, table, edges, weights):
-        """A before t and W, (block, components, m, weights) for each rank, from weights (block, k, weights) for each."""
+        """Densities A before t and W, (block, components, m, weights) per rank, for weights (block, k, weights)."""
         radial, waves = bessel(self.n_rbf, self.cutoff, self.cutoff_power), table.shared["waves"][:, None]
         return product_moments(lambda r: radial.value(r, waves), edges, weights)
 
     def _mixed(self, table, sums):
-        """A, (block, components, channels) per rank, from sums of which the last axis is a, or ab."""
+        """Densities A, (block, components, channels) per rank, from sums whose last axis is a, or ab."""
         return tuple(self._mixed_rank(table, *rank) for rank in zip(sums, table.shared["mixing"], strict=True))
 
     def _mixed_rank(self, table, sums, mixing):
@@ -225,14 +230,14 @@ class Cace:
         return (mixed * table.receiver[:, None, None, None]).reshape(*sums.shape[:2], -1)
 
     def _invariants_of(self, densities):
-        """B (block, features)."""
+        """Invariants B (block, features)."""
         found = contractions.contract_table(self.contractions, densities)
         return found.reshape(len(found), -1)
 
     def _carried(self, shared, edges, vectors, densities):
-        """SUM_j of the message Ar, (block, components, channels) per rank; vectors (block, k, b) are t of neighbours."""
+        """Sums over messages Ar, (block, components, channels) per rank; vectors (block, k, b) are t of neighbours."""
         r, _ = polar_edges(edges)
-        x = fraction(r, self.cutoff)  # so that exp(-r q) does not overflow where padded, should q be negative
+        x = fraction(r, self.cutoff)  # at most 1: exp(-r q) must not overflow at padded pairs if q is negative
         fade = envelope(x, self.cutoff_power)[..., None] * vectors
         shape = (self.n_radial, self.n_embedding, self.n_embedding)
         found = []
@@ -244,7 +249,7 @@ class Cace:
         return found
 
     def _message(self, table, features):
-        """s_a h[|L|, ab] of these atoms, (block, ab) per rank."""
+        """Message Bchi of these atoms, s_a h[|L|, ab] (block, ab) per rank."""
         n = self.n_embedding
         h = dot("if,fo->io", features, table.shared["message"]) + table.shared["message_bias"]
         weights = h.reshape(-1, self.l_max + 1, n, n) * table.sender[:, None, :, None]

@@ -1,6 +1,6 @@
-"""HIP-HOP-NN: a network of interactions by optimal tensor invariants (arXiv:2503.23515; hippynn, LANL).
+"""HIP-HOP-NN: a message-passing network with optimal tensor invariants (arXiv:2503.23515; hippynn, LANL).
 
-Atoms have features z, at first their species as a one-hot vector.  An interaction turns them into new ones,
+Atoms have features z, in the beginning their species as a one-hot vector.  An interaction maps them to new ones,
 
     s_nu(r)        = exp(-(1/r - 1/mu_nu)^2 sigma_nu^2 / 2) f(r / cutoff)
     M[i, L, a]     = SUM_j STF(rhat_ij ^ L) SUM_nu s_nu(r_ij) SUM_b V[b, nu, a] z[j, b]        rank L <= l_max
@@ -12,18 +12,18 @@ with N(I) = g (I - mean) / sqrt(variance + 1e-5) + h over the a of one atom and 
 
     z'             = z + R softplus(W z + w) + u.
 
-The published energy is a sum of linear functions of the z after each interaction.  So the features here are all
-those z less the z of an isolated atom of the same species, and a linear network (no hidden layer) makes the published
-model of them.  What is computed throughout is the difference d from the isolated atom,
+The published energy is a sum of linear functions of the z after each interaction.  The features here are therefore
+all those z less the z of an isolated atom of the same species; with a linear network (no hidden layer) they give the
+published model.  The computation is in terms of the difference d from the isolated atom,
 
     d' = d + R (softplus(x0 + W d) - softplus(x0)),
 
-x0 being that of the isolated atom, which depends on its species only: so it is exactly 0 for an isolated atom.
+where x0 is that of the isolated atom, which depends on its species only, so d is exactly 0 for an isolated atom.
 
-Departures from what was published: f is the envelope with power 3, 1 - 10 x^3 + 15 x^4 - 6 x^5, instead of
-cos^2(pi x / 2), from which it differs by less than 0.05 but whose second derivative jumps at the cutoff; 1/mu is trained
-instead of mu, so that nothing diverges; U is there also where there are as many elements as features; and the random
-weights of one-hot vectors do not become smaller with the number of elements.
+Differences from the publication: f is the envelope with power 3, 1 - 10 x^3 + 15 x^4 - 6 x^5, instead of
+cos^2(pi x / 2), which differs from it by less than 0.05 but has a discontinuous second derivative at the cutoff; 1/mu
+is trained instead of mu, so that nothing diverges; U is used also where there are as many elements as features; and
+the random weights of one-hot vectors do not decrease with the number of elements.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from latte_ase.model.moments.weighted import product_moments
 from latte_ase.model.radial import envelope, fraction
 
 POWER = 3
-"""Of the envelope; the closest to the published cos^2 of all powers."""
+"""Exponent of the envelope; of all integers the one closest to the published cos^2."""
 SMALLEST_VARIANCE = 1e-5
-"""Added to the variance of invariants before its root divides them, as published."""
+"""Number added to the variance of the invariants before they are divided by its square root, as published."""
 
 
 class Isolated(NamedTuple):
-    """An isolated atom in one interaction.
+    """Values of isolated atoms in one interaction.
 
     Attributes:
-        before: (species, layers, width), what stands in every softplus: that of the interaction, then of the layers.
+        before: (species, layers, width), argument x0 of every softplus: of the interaction, then of the layers.
         after: (species, width), z after the last layer.
     """
 
@@ -62,11 +62,11 @@ class Isolated(NamedTuple):
 
 
 class HipHopTable(NamedTuple):
-    """What an atom needs.
+    """Parameters of HIP-HOP-NN by species.
 
     Attributes:
-        isolated: for every interaction the atom itself, isolated.
-        shared: for every interaction its parameters.
+        isolated: values of an isolated atom of the species, for every interaction.
+        shared: parameters of every interaction.
     """
 
     isolated: tuple[Isolated, ...]
@@ -78,15 +78,15 @@ class HipHop:
     """Hyper-parameters of HIP-HOP-NN.
 
     Attributes:
-        cutoff: in Angstrom, of each interaction.
+        cutoff: cutoff radius of each interaction in Angstrom.
         width: number of features of an atom after each interaction.
         n_sensitivities: number of radial functions s.
         l_max: highest rank.
-        n_max: most tensors in an invariant; see `contractions.optimal` for the pairs (l_max, n_max).
-        n_interactions: number of interactions, each a round.
-        n_atom_layers: layers after each interaction.
-        soft_min: mu of the innermost sensitivity at first, in Angstrom.
-        margin: how far inside the cutoff mu of the outermost one is at first, in Angstrom.
+        n_max: largest number of tensors in an invariant; see `contractions.optimal` for the pairs (l_max, n_max).
+        n_interactions: number of interactions, which are rounds of message passing.
+        n_atom_layers: number of layers after each interaction.
+        soft_min: initial mu of the innermost radial function, in Angstrom.
+        margin: initial distance of mu of the outermost radial function from the cutoff, in Angstrom.
     """
 
     cutoff: float
@@ -112,27 +112,27 @@ class HipHop:
 
     @cached_property
     def contractions(self):
-        """The table of contractions of one feature."""
+        """Table of contractions of one feature."""
         return contractions.optimal(self.l_max, self.n_max)
 
     @property
     def n_rounds(self) -> int:
-        """Interactions."""
+        """Number of interactions."""
         return self.n_interactions
 
     @property
     def n_features(self) -> int:
-        """Number of features of an atom, after all interactions."""
+        """Number of features of an atom over all interactions."""
         return self.n_interactions * self.width
 
     def grouping(self, n_species: int) -> Grouping:
-        """Elements are known by their vectors only."""
+        """No grouping by species: parameters depend on elements only through the features z."""
         return Grouping.MIXED
 
     def init(self, key, n_species: int):
-        """As in hippynn: V, G, W normal after Glorot; R, U, w, u uniform within (number of inputs)^(-1/2) of 0.
+        """Random parameters as in hippynn: V, G, W Glorot-normal; R, U, w, u uniform within (number of inputs)^(-1/2).
 
-        A one-hot vector counts as one input.  1/mu equidistant, sigma = 2 n_sensitivities soft_min, g = 1, h = 0.
+        A one-hot vector counts as one input.  1/mu are equidistant, sigma = 2 n_sensitivities soft_min, g = 1, h = 0.
         """
         keys = jax.random.split(key, self.n_interactions)
         params = {_name(t): self._init_interaction(k, self.width, self.width) for t, k in enumerate(keys)}
@@ -141,7 +141,7 @@ class HipHop:
         return params | {_name(0): first | {"lift": _uniform(k_lift, (n_species, self.width), 1)}}
 
     def _init_interaction(self, key, rows: int, inputs: int):
-        """Of one interaction and its layers, for z of length `rows` of which `inputs` are not 0."""
+        """Parameters of one interaction and its layers, for z of length `rows` with `inputs` entries that are not 0."""
         width, n, terms, layers = self.width, self.n_sensitivities, len(self.contractions), self.n_atom_layers
         k = iter(jax.random.split(key, 10))
         return {
@@ -164,14 +164,14 @@ class HipHop:
         }
 
     def tables(self, params) -> HipHopTable:
-        """Isolated atoms, and the parameters."""
+        """Values of isolated atoms by species, and the parameters."""
         ordered = [params[_name(t)] for t in range(self.n_interactions)]
         return HipHopTable(
             self._isolated(ordered), tuple(jax.tree.map(lambda a: Shared(jnp.asarray(a)), p) for p in ordered)
         )
 
     def _isolated(self, params) -> tuple[Isolated, ...]:
-        """z of atoms without neighbours, through all interactions."""
+        """Values of isolated atoms in all interactions."""
         found, z = [], jnp.eye(len(params[0]["weights"]), dtype=params[0]["weights"].dtype)
         for p in params:
             before = [
@@ -186,7 +186,7 @@ class HipHop:
         return tuple(found)
 
     def update(self, step: int, table: HipHopTable, edges, neighbour_species, own, received):
-        """As in `base.Descriptor`; atoms keep d after every interaction so far, (block, features), and send z."""
+        """One round, see `Descriptor.update`; the state is d after all interactions so far, the message is z."""
         isolated, p = table.isolated[step], table.shared[step]
         s = _sensitivities(p, edges[0])
         if step == 0:
@@ -207,11 +207,11 @@ class HipHop:
         return kept, None if step == self.n_rounds - 1 else isolated.after + d
 
     def project(self, params):
-        """Any parameters are allowed."""
+        """Parameters unchanged: their range is not limited."""
         return params
 
     def _invariants(self, edges, weights):
-        """I (block, a, k) of neighbours with weights (block, k, a) before the envelope."""
+        """Invariants I (block, a, k) for weights (block, k, a) of the neighbours before the envelope."""
         sums = product_moments(lambda r: envelope(fraction(r, self.cutoff), POWER), edges, [weights] * (self.l_max + 1))
         return contractions.contract_table(self.contractions, contractions.trace_free([m[:, :, 0] for m in sums]))
 
@@ -221,19 +221,19 @@ def _name(interaction: int) -> str:
 
 
 def _layers(p):
-    """The parameters of the layers after an interaction, one by one."""
+    """Parameters of each of the layers after an interaction."""
     return [{name: a[k] for name, a in p["layers"].items()} for k in range(len(p["layers"]["bias"]))]
 
 
 def _sensitivities(p, edges):
-    """s without the envelope, (block, k, n)."""
+    """Radial functions s without the envelope, (block, k, n)."""
     r, _ = polar_edges(edges)
     y = (1 / r[..., None] - p["inverse_distances"]) * p["sharpness"]
     return jnp.exp(-0.5 * y * y)
 
 
 def _normalised(invariants):
-    """(I - mean) / sqrt(variance + 1e-5) over the features of each atom, (block, a, k)."""
+    """Normalised invariants (I - mean) / sqrt(variance + 1e-5) over the features of each atom, (block, a, k)."""
     centred = invariants - jnp.mean(invariants, axis=1, keepdims=True)
     return centred * lax.rsqrt(jnp.mean(centred * centred, axis=1, keepdims=True) + SMALLEST_VARIANCE)
 
@@ -243,10 +243,10 @@ def _activated(isolated, x):
 
 
 def _normal(key, shape, inputs_and_outputs: int):
-    """Standard deviation sqrt(2 / (inputs + outputs)), both times what a pair of them has (Glorot and Bengio 2010)."""
+    """Glorot-normal array: standard deviation sqrt(2 / (inputs + outputs)) (Glorot and Bengio 2010)."""
     return (2 / inputs_and_outputs) ** 0.5 * jax.random.normal(key, shape)
 
 
 def _uniform(key, shape, inputs: int):
-    """Within inputs^(-1/2) of 0."""
+    """Array uniform in +- inputs^(-1/2)."""
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)

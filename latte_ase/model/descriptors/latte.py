@@ -1,14 +1,14 @@
-"""The LATTE descriptor (arXiv:2405.08137): trainable Cartesian tensor contractions.
+"""LATTE, the Local Atomic Tensors Trainable Expansion (arXiv:2405.08137).
 
     A[i, u]^{a1..ap} = SUM_j sigma_u(s_i, s_j) f_u(r_ij; s_i) rhat^a1 .. rhat^ap
     f_u(r; s) = max(0, 1 - ((r - c_u(s)) / w_u(s))^2)^3 / c_u(s)^2
     B[i, t]   = SUM_{a b ..} PRODUCT_k A[i, u_k(t)]^{indices of factor k}
 
-Every factor of every term has its own column u.  Weights sigma, centres c and widths w are
-trained, within w_min <= w <= w_max and w <= c <= cutoff - w, so that each bump vanishes at r = 0
-and at the cutoff.
+Every factor of every term has its own column u.  Weights sigma, centres c and widths w are trained, with
+the constraints w_min <= w <= w_max and w <= c <= cutoff - w, so that each bump vanishes at r = 0 and at
+the cutoff.
 
-How they depend on the species (`species_mode`):
+Their dependence on the species is set by `species_mode`:
 
     specific   sigma[s_i, s_j, u],                         c[s_i, u], w[s_i, u]
     common     sigma[s_j, u],                              c[u],      w[u]
@@ -32,16 +32,17 @@ from latte_ase.model.radial import BUMP
 
 SPECIES_MODES = ("specific", "common", "embedded")
 MOST_GROUPS = 4
-"""Species in a structure up to which neighbours are grouped by them; beyond, weights are looked up pair by pair."""
+"""Largest number of species in a structure for which neighbours are grouped by species; with more, weights are looked
+up for every pair."""
 
 
 class LatteTable(NamedTuple):
-    """What the kernel needs, whatever the species mode.
+    """Parameters of LATTE by species, the same for all species modes.
 
     Attributes:
-        weights: (species of centre, species of neighbour, columns) sigma.
-        centres: (species of centre, columns) in Angstrom.
-        widths: (species of centre, columns) in Angstrom.
+        weights: sigma (species of centre, species of neighbour, columns).
+        centres: c (species of centre, columns) in Angstrom.
+        widths: w (species of centre, columns) in Angstrom.
     """
 
     weights: jax.Array
@@ -55,12 +56,13 @@ class Latte(Local):
 
     Attributes:
         contractions: terms in LATTE's notation, see `latte_ase.model.contractions`.
-        cutoff: in Angstrom.
+        cutoff: cutoff radius in Angstrom.
         species_mode: "specific", "common" or "embedded".
-        min_width, max_width: domain of the widths of the bumps, in Angstrom.
+        min_width: smallest width of a bump in Angstrom.
+        max_width: largest width of a bump in Angstrom.
         embedding: length of the element vectors in mode "embedded".
-        pair_cutoffs: ((species index, species index, Angstrom), ...); in mode "specific" a column
-            whose bump reaches beyond gets weight 0 for that pair of species, both ways.
+        pair_cutoffs: shorter cutoffs for pairs of species, ((species index, species index, Angstrom), ...); in
+            mode "specific" a column whose bump reaches beyond has weight 0 for that pair, in both directions.
     """
 
     contractions: str
@@ -88,7 +90,7 @@ class Latte(Local):
 
     @cached_property
     def plan(self) -> contractions.Plan:
-        """Columns and contractions."""
+        """Assignment of columns to the factors of the terms."""
         return contractions.plan(self.contractions)
 
     @property
@@ -102,11 +104,11 @@ class Latte(Local):
         return self.plan.n_features
 
     def grouping(self, n_species: int) -> Grouping:
-        """Groups of one species each where they are few."""
+        """Neighbour groups of one species each where the species are few."""
         return Grouping.SPECIES if n_species <= MOST_GROUPS else Grouping.BLOCKS
 
     def init(self, key, n_species: int):
-        """sigma ~ Normal(0, 1), w uniform in its range, c uniform in [w, cutoff - w]."""
+        """Random parameters: sigma ~ Normal(0, 1), w uniform in its range, c uniform in [w, cutoff - w]."""
         k_weight, k_centre, k_width, k_embed = jax.random.split(key, 4)
         u = self.n_columns
         rows = (n_species,) if self.species_mode == "specific" else ()
@@ -125,7 +127,7 @@ class Latte(Local):
         return self.project(params)
 
     def tables(self, params) -> LatteTable:
-        """Weights, centres and widths per central species; see the head of this file."""
+        """Weights, centres and widths by central species, see the docstring of the module."""
         if self.species_mode == "specific":
             return LatteTable(params["weights"], params["centres"], params["widths"])
         if self.species_mode == "common":
@@ -150,7 +152,7 @@ class Latte(Local):
         return contractions.contract(self.plan, sums)
 
     def project(self, params):
-        """Widths into their range, then centres into [w, cutoff - w], then pair cutoffs on sigma."""
+        """Parameters with widths in their range, centres in [w, cutoff - w], and pair cutoffs applied to sigma."""
         widths = jnp.clip(params["widths"], self.min_width, self.max_width)
         centres = jnp.clip(params["centres"], widths, self.cutoff - widths)
         projected = {**params, "widths": widths, "centres": centres}

@@ -1,21 +1,22 @@
-"""Two rounds of tensor-reduced LATTE: in the second, what neighbours have seen weighs the pairs.
+"""Tensor-reduced LATTE with message passing: two rounds, in the second of which messages weight the pairs.
 
-The first round is that of `reduced`, with A its columns and B its invariants.  Every atom then sends some numbers, some
-vectors and some tensors of rank 2, with N(x) = x / sqrt(1 + mean(x^2)) so that none is large,
+The first round is that of `reduced`, with columns A and invariants B.  Every atom then sends scalars h, vectors v and
+tensors t of rank 2, which are bounded by N(x) = x / sqrt(1 + mean(x^2)),
 
     h[m] = SUM_f H[s][f, m] N(B)[f]        v = N(columns of rank 1)        t = N(columns of rank 2)
 
-and pairs are weighed by what came from the neighbour, seen along the bond:
+and in the second round the pairs have weights q, the messages of the neighbour projected onto the direction to it:
 
     g[ij, l] = SUM_n S[s_i, s_j][n, l] R_n(r_ij),    l = 1..shells
     q[ij] = 1,  h_j + c[s_i, s_j],  rhat.v_j + c[s_i, s_j],  rhat.t_j.rhat + c[s_i, s_j]
     A'[i, u]^{a1..ap} = SUM_l SUM_m W'[s_i][l, m, u] SUM_j g[ij, l] X_m^{a1..ap}
-    X of any rank p: q rhat^a1 .. rhat^ap;    of rank 1 also v_j and t_j.rhat;    of rank 2 also t_j and v_j rhat, symmetrised
+    X of any rank p: q rhat^a1 .. rhat^ap;  of rank 1 also v_j and t_j.rhat;  of rank 2 also t_j and v_j rhat, symmetrised
 
-A few g of every pair of elements do for the second round what all R_n would do in twice the time: see docs/accuracy.md.
+A few functions g for every pair of elements give the accuracy of all R_n in half the time, see docs/accuracy.md.
 
-The invariants of A', terms of their own, are appended to B.  The parts of v and t across the bond are what rhat.v and
-rhat.t.rhat leave out; equivariant networks (NequIP, arXiv:2101.03164; MACE, arXiv:2206.07697) have both.
+The invariants of A', with terms of their own, are appended to B.  The terms with v_j, t_j.rhat, t_j and v_j rhat carry
+the components of the messages perpendicular to the pair, which rhat.v and rhat.t.rhat do not contain; equivariant
+networks (NequIP, arXiv:2101.03164; MACE, arXiv:2206.07697) have both.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ from latte_ase.model.radial import bessel, prior
 
 PACKED = components(2)
 PLACES = [[PACKED.index(tuple((a == axis) + (b == axis) for axis in range(3))) for b in range(3)] for a in range(3)]
-"""Where component ab of a packed tensor of rank 2 is."""
+"""Index of component ab in a packed tensor of rank 2."""
 TIMES = np.array([[2.0 if 1 in exponents else 1.0] for exponents in PACKED])
-"""How often each packed component stands in a tensor of rank 2, (6, 1)."""
+"""Multiplicity of each packed component of a tensor of rank 2, (6, 1)."""
 
 
 class Sent(NamedTuple):
-    """What an atom sends after the first round.
+    """Message of an atom after the first round.
 
     Attributes:
-        numbers: (block, scalars), h.
-        vectors: (block, 3, vectors), v.
-        tensors: (block, 6, tensors), t, packed.
+        numbers: scalars h (block, scalars).
+        vectors: vectors v (block, 3, vectors).
+        tensors: packed tensors t (block, 6, tensors).
     """
 
     numbers: Any
@@ -60,16 +61,16 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Messages:
-    """Hyper-parameters.
+    """Hyper-parameters of tensor-reduced LATTE with message passing.
 
     Attributes:
         contractions: terms of the first round in LATTE's notation, see `latte_ase.model.contractions`.
-        second: terms of the second round.
-        cutoff: in Angstrom, of each round.
-        n_radial: number of radial functions.
-        sent: how many numbers, vectors and tensors an atom sends.
-        shells: number of radial functions of the second round.
-        smoothness: p of `reduced`, in both rounds.
+        second: terms of the second round in LATTE's notation.
+        cutoff: cutoff radius of each round in Angstrom.
+        n_radial: number of radial functions R.
+        sent: numbers of scalars, vectors and tensors in a message.
+        shells: number of radial functions g of the second round.
+        smoothness: exponent p of `reduced`, for both rounds.
     """
 
     contractions: str
@@ -95,43 +96,43 @@ class Messages:
 
     @cached_property
     def first_plan(self) -> contractions.Plan:
-        """Columns and contractions of the first round."""
+        """Assignment of columns to the factors of the terms of the first round."""
         return contractions.plan(self.contractions)
 
     @cached_property
     def second_plan(self) -> contractions.Plan:
-        """Columns and contractions of the second round."""
+        """Assignment of columns to the factors of the terms of the second round."""
         return contractions.plan(self.second)
 
     @property
     def n_features(self) -> int:
-        """Invariants of both rounds."""
+        """Number of invariants of an atom over both rounds."""
         return self.first_plan.n_features + self.second_plan.n_features
 
     @property
     def n_rounds(self) -> int:
-        """Two."""
+        """Number of rounds, 2."""
         return 2
 
     def grouping(self, n_species: int) -> Grouping:
-        """Blocks and groups of one species, however many there are."""
+        """Blocks and neighbour groups of one species each, for any number of species."""
         return Grouping.SPECIES
 
     @cached_property
     def _columns(self) -> tuple[int, ...]:
-        """Of the first round: those of its terms, and behind them those that are sent."""
+        """Numbers of columns of the first round: those of its terms, followed by those of the message."""
         _, vectors, tensors = self.sent
         scalar, vector, tensor, *rest = self.first_plan.columns
         return (scalar, vector + vectors, tensor + tensors, *rest)
 
     @property
     def _inputs(self) -> tuple[int, ...]:
-        """Number of X of rank 0, 1, 2, 3."""
+        """Numbers of X of rank 0, 1, 2, 3."""
         weights, carried = 1 + sum(self.sent), sum(self.sent[1:])
         return (weights, weights + carried, weights + carried, weights)
 
     def init(self, key, n_species: int):
-        """W, S and W' such that columns are of order 1, h of order 1, c = 0."""
+        """Random parameters W, S and W' such that columns are of order 1, H such that h is of order 1, and c = 0."""
         k_first, k_kernel, k_shells, k_second = jax.random.split(key, 4)
         kernel = jax.random.normal(k_kernel, (n_species, self.first_plan.n_features, self.sent[0]))
         second = {
@@ -149,7 +150,7 @@ class Messages:
         }
 
     def tables(self, params):
-        """W / n^p, H, c, S / n^p, and W' by rank, with an axis of species in front."""
+        """Parameters W / n^p, H, c, S / n^p, and W' by rank, with a leading axis of species."""
         faded = prior(self.n_radial, self.smoothness).astype(params["mixing"].dtype)[:, None]
         return {
             "mixing": params["mixing"] * faded,
@@ -160,7 +161,7 @@ class Messages:
         }
 
     def update(self, step: int, table, edges, neighbour_species, own, received):
-        """As in `base.Descriptor`; an atom keeps B."""
+        """One round for a block of atoms, see `Descriptor.update`; the state is B."""
         if step == 0:
             return self._first(table, edges, neighbour_species)
         messages = Sent(*(jnp.concatenate(parts, axis=1) for parts in zip(*received, strict=True)))
@@ -169,11 +170,11 @@ class Messages:
         return jnp.concatenate([own, contractions.contract(self.second_plan, mixed)], axis=-1), None
 
     def project(self, params):
-        """Any parameters are allowed."""
+        """Parameters unchanged: their range is not limited."""
         return params
 
     def _first(self, table, edges, neighbour_species):
-        """B, and what is sent."""
+        """Invariants B and the message of the first round."""
         radial = bessel(self.n_radial, self.cutoff)
         mixed = dict(
             zip(
@@ -183,13 +184,13 @@ class Messages:
             )
         )
         _, vector, tensor, *_ = self.first_plan.columns
-        # the columns that are sent stand behind those of the terms, which `contract` counts from the first
+        # the columns of the message follow those of the terms, which `contract` counts from the first
         features = contractions.contract(self.first_plan, [mixed[rank] for rank in _ranks(self.first_plan.columns)])
         numbers = dot("bf,fm->bm", _bounded(features), table["kernel"])
         return features, Sent(numbers, _bounded(mixed[1][..., vector:]), _bounded(mixed[2][..., tensor:], TIMES))
 
     def _sums(self, table, edges, neighbour_species, messages: Sent):
-        """SUM_j g_l X_m of every rank that is needed, {rank: (block, components, l m)}."""
+        """Sums SUM_j g_l X_m for every rank in use, {rank: (block, components, l m)}."""
         g = self._shells(table, edges, neighbour_species)
         offsets = [
             jnp.repeat(table["offset"][q][:, None], e.shape[1], axis=1)
@@ -211,7 +212,7 @@ class Messages:
         return {p: found.reshape(*found.shape[:2], -1) for p, found in joined.items()}
 
     def _shells(self, table, edges, neighbour_species):
-        """g (block, l, k) of the pairs of all groups."""
+        """Radial functions g (block, l, k) of the pairs of all groups."""
         radial, found = bessel(self.n_radial, self.cutoff), []
         for group, kind in zip(edges, neighbour_species, strict=True):
             r, _ = polar_edges(group)
@@ -220,7 +221,7 @@ class Messages:
 
 
 def _mixing(key, *shape: int):
-    """Normal, such that sums over the last axis but one are of order 1."""
+    """Normal random array with which sums over the last axis but one are of order 1."""
     return shape[-2] ** -0.5 * jax.random.normal(key, shape)
 
 
@@ -229,25 +230,25 @@ def _ranks(columns):
 
 
 def _bounded(x, times: Any = 1.0):
-    """N(x), the mean over all axes but the first; `times` says how often a packed component stands in its tensor."""
+    """Bounded values N(x), with the mean over all axes but the first; `times` is the multiplicity of components."""
     times = np.broadcast_to(times, x.shape[1:]).astype(x.dtype)
     total = jnp.sum(times * x * x, axis=tuple(range(1, x.ndim)), keepdims=True)
     return x * lax.rsqrt(1 + total / times.sum())
 
 
 def _along(vectors, unit):
-    """rhat.v (block, k, m) of vectors (block, k, 3, m)."""
+    """Projections rhat.v (block, k, m) of vectors (block, k, 3, m)."""
     return sum(unit[a][..., None] * vectors[:, :, a] for a in range(3))
 
 
 def _tensor_along(tensors, unit):
-    """t.rhat (block, k, 3, m) of packed tensors (block, k, 6, m)."""
+    """Products t.rhat (block, k, 3, m) of packed tensors (block, k, 6, m)."""
     rows = [sum(tensors[:, :, PLACES[a][b]] * unit[b][..., None] for b in range(3)) for a in range(3)]
     return jnp.stack(rows, axis=2)
 
 
 def _symmetrised(vectors, unit):
-    """(v rhat + rhat v) / 2, packed (block, k, 6, m)."""
+    """Symmetric products (v rhat + rhat v) / 2, packed (block, k, 6, m)."""
     pairs = [(a, b) for a in range(3) for b in range(a, 3)]
     return jnp.stack(
         [0.5 * (vectors[:, :, a] * unit[b][..., None] + vectors[:, :, b] * unit[a][..., None]) for a, b in pairs],

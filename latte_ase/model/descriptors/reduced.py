@@ -1,22 +1,21 @@
-"""LATTE's contractions on tensor-reduced radial functions.
+"""Tensor-reduced LATTE: the contractions of LATTE, with radial functions that are mixed after the sum over pairs.
 
     A[i, u]^{a1..ap} = SUM_j SUM_n W[s_i, s_j][n, u] R_n(r_ij) rhat^a1 .. rhat^ap
     B[i, t]          = SUM_{a b ..} PRODUCT_k A[i, u_k(t)]^{indices of factor k}
 
-A few fixed radial functions R_n (Bessel functions, `radial.bessel`) are summed over the
-neighbours and mixed into the columns u afterwards: the mixing over elements and radial functions
-of Darby et al., PRL 131, 028001 (2023), arXiv:2210.01705, in its form with independent weights per
-factor.  The sum over pairs then has few columns instead of hundreds, which is what makes this the
-fast member of the family.
+A few fixed radial functions R_n (Bessel functions, `radial.bessel`) are summed over the neighbours and mixed
+into the columns u afterwards: the mixing over elements and radial functions of Darby et al., PRL 131, 028001
+(2023), arXiv:2210.01705, in its form with independent weights for each factor.  The sum over pairs then has few
+columns instead of hundreds, which makes this descriptor the fastest.
 
-Without element vectors W is a table of its own for every pair of elements, and every element has
-its own network.  With `embedding` = K > 0, elements are vectors e, and the size of all else does
-not depend on their number:
+Without element vectors W is a separate table for every pair of elements, and every element has its own network.
+With `embedding` = K > 0, elements have trained vectors e, and the size of all other parameters does not depend on
+the number of elements:
 
     W[s_i, s_j][n, u] = (e[s_i] . P[:, u]) SUM_k e[s_j, k] M[n, k, u]
 
-With smoothness p > 0, R_n is divided by n^p, so that training finds smooth radial weights before rough ones: the prior of
-linear ACE (J. Chem. Phys. 159, 164101 (2023)), here in what a step of an optimiser can do and not as a penalty.
+With smoothness p > 0, R_n is divided by n^p, so that training finds smooth radial weights before rough ones.  This is
+the prior of linear ACE (J. Chem. Phys. 159, 164101 (2023)), as a scale of the parameters instead of a penalty.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ class Reduced(Local):
 
     Attributes:
         contractions: terms in LATTE's notation, see `latte_ase.model.contractions`.
-        cutoff: in Angstrom.
-        n_radial: number of radial functions.
-        embedding: length K of the element vectors; 0 for independent weights of every pair of elements.
-        mixing: "learned", or "random": W or M keeps its random start.
-        smoothness: p, 0 or more.
+        cutoff: cutoff radius in Angstrom.
+        n_radial: number of radial functions R.
+        embedding: length K of the element vectors; 0 for independent weights for every pair of elements.
+        mixing: "learned", or "random" to keep the initial W or M.
+        smoothness: exponent p, 0 or larger.
     """
 
     contractions: str
@@ -73,7 +72,7 @@ class Reduced(Local):
 
     @cached_property
     def plan(self) -> contractions.Plan:
-        """Columns and contractions."""
+        """Assignment of columns to the factors of the terms."""
         return contractions.plan(self.contractions)
 
     @property
@@ -82,11 +81,11 @@ class Reduced(Local):
         return self.plan.n_features
 
     def grouping(self, n_species: int) -> Grouping:
-        """With element vectors nothing is sorted by species."""
+        """Blocks and neighbour groups of one species each; no grouping with element vectors."""
         return Grouping.MIXED if self.embedding else Grouping.SPECIES
 
     def init(self, key, n_species: int):
-        """W or M such that columns are of order 1, vectors and P Normal(0, 1)."""
+        """Random parameters: W or M such that columns are of order 1, element vectors and P ~ Normal(0, 1)."""
         k_mixing, k_neighbour, k_centre, k_columns = jax.random.split(key, 4)
         columns = sum(self.plan.columns)
         if not self.embedding:
@@ -101,7 +100,7 @@ class Reduced(Local):
         }
 
     def tables(self, params):
-        """W / n^p (species of centre, species of neighbour, n_radial, columns), or factors of it."""
+        """Weights W / n^p (species of centre, species of neighbour, n_radial, columns), or their factors."""
         mixing = params["mixing"] if self.mixing == "learned" else lax.stop_gradient(params["mixing"])
         faded = prior(self.n_radial, self.smoothness).astype(mixing.dtype)
         mixing = mixing * faded.reshape(-1, *(1,) * (2 if self.embedding else 1))

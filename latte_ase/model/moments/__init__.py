@@ -1,21 +1,21 @@
-"""Moments of the neighbour density: the only loop over pairs in the package, and its adjoint.
+"""Moments of the neighbour density: the sum over the neighbours of every atom, and its adjoint.
 
     M[i, c, u] = SUM_q W[i, q, u] SUM_{j in group q of i} T_c(D_ij / r_ij) g_u(r_ij)
 
-g is a radial function, q counts the groups of neighbours of one species, W weighs the groups,
+g is a radial function, q numbers the groups of neighbours of one species, W holds a weight for each group,
 and T_c are the monomials x^a y^b z^d of the unit vector with a + b + d = p, the rank of column u:
-the packed form of the symmetric tensor rhat^(x)p, 1, 3, 6 or 10 components instead of 3^p.
+the packed form of the symmetric tensor rhat^(x)p, with 1, 3, 6 or 10 components instead of 3^p.
 
-The adjoint is written by hand.  With Wbar = Mbar * W, per group,
+The adjoint is written by hand.  With Wbar = Mbar * W, for each group,
 
     H[c, j] = SUM_u Wbar[c, u] g'_u(r_j)       dE/dr_j    = SUM_c T_c H[c, j]
     G[c, j] = SUM_u Wbar[c, u] g_u(r_j)        dE/drhat_j = SUM_c (dT_c / drhat) G[c, j]
 
-so that the sum over columns comes first, and no array over [pair, column, component] is ever
-formed.  The backward pass can be differentiated again, which training on forces needs.
+so that the sum over columns comes first, and no array over [pair, column, component] is formed.  The
+backward pass can be differentiated again, as training on forces requires.
 
-Two kernels compute this, and `kernel` says which: `xla` in plain JAX, for every device, and
-`pallas`, fused for GPUs.  Descriptors do not know which one runs.
+There are two kernels: `xla`, in plain JAX, for every device, and `pallas`, fused, for GPUs.  The context
+variable `kernel` selects one; descriptors are the same for both.
 """
 
 from __future__ import annotations
@@ -31,31 +31,32 @@ from latte_ase.model.moments.tensors import MAX_RANK, components, dot
 from latte_ase.model.radial import Radial
 
 KERNELS = ("xla", "pallas", "interpreted")
-"""Names of kernels; "interpreted" is "pallas" run by JAX's interpreter, on any device, for tests."""
+"""Names of the kernels; "interpreted" is "pallas" run by JAX's interpreter on any device, for tests."""
 
 kernel = jax.make_user_context("xla")
-"""Which kernel is used inside `with kernel("pallas"):`, in this thread.  It is part of JAX's key of compiled
-functions, so that a function compiled for one kernel is compiled again for another; outside, it is "xla"."""
+"""Context variable that selects the kernel in this thread, as in `with kernel("pallas"):`; the default is "xla".
+
+It is part of the key of JAX's compiled functions: a function compiled for one kernel is compiled again for another."""
 
 __all__ = ["KERNELS", "MAX_RANK", "components", "group_moments", "kernel", "mixed_moments", "moments", "pair_sum"]
 
 
 def _chosen():
-    """The module with the kernel, and its further arguments."""
+    """Module of the selected kernel, and its further arguments."""
     name = kernel.value
     if name not in KERNELS:
         raise ValueError(f"The kernel is {name!r}; allowed are {', '.join(KERNELS)}.")
     if name == "xla":
         return xla, ()
-    # imported late: it takes a second, and a CPU has no use for it
+    # imported late: the import takes a second, and CPUs do not need it
     return import_module("latte_ase.model.moments.fused"), (name == "interpreted",)
 
 
 def moments(radial: Radial, columns: tuple[int, ...], edges, weights, radial_params):
-    """Moments of one block of atoms; see the head of this file.
+    """Moments of one block of atoms, see the docstring of the package.
 
     Args:
-        radial: the radial function.
+        radial: radial function.
         columns: number of columns of rank 0, 1, 2, 3; columns are sorted by rank.
         edges: one array (block, k, 3) per group, D in Angstrom.
         weights: (block, groups, columns), W.
@@ -72,13 +73,13 @@ def moments(radial: Radial, columns: tuple[int, ...], edges, weights, radial_par
 
 
 def group_moments(radial: Radial, ranks: tuple[int, ...], edges):
-    """Moments of each neighbour group by itself, of a few radial functions without trained parameters.
+    """Moments of each neighbour group separately, of a few radial functions without trained parameters.
 
-    m[i, q, c, n] = SUM_{j in group q of i} T_c(D_ij / r_ij) R_n(r_ij)
+        m[i, q, c, n] = SUM_{j in group q of i} T_c(D_ij / r_ij) R_n(r_ij)
 
     Args:
-        radial: radial functions (..., 1, k) -> (..., n, k).
-        ranks: the ranks wanted, increasing.
+        radial: radial functions R, (..., 1, k) -> (..., n, k).
+        ranks: ranks to compute, increasing.
         edges: one array (block, k, 3) per group, D in Angstrom.
 
     Returns:
@@ -92,14 +93,16 @@ def group_moments(radial: Radial, ranks: tuple[int, ...], edges):
 
 
 def mixed_moments(radial: Radial, columns: Sequence[int], mixing, edges, neighbour_species):
-    """Moments of each group, mixed into columns: M[i, c, u] = SUM_q SUM_n W[s_q, n, u] m[i, q, c, n].
+    """Moments of the groups, mixed into columns.
+
+        M[i, c, u] = SUM_q SUM_n W[s_q, n, u] m[i, q, c, n]     with m of `group_moments`
 
     Args:
         radial: as in `group_moments`.
         columns: number of columns u of rank 0, 1, 2, 3; they are sorted by rank.
         mixing: (species of neighbours, n, columns), W.
         edges: one array (block, k, 3) per group, D in Angstrom.
-        neighbour_species: per group (block,) the species s_q of its neighbours.
+        neighbour_species: species s_q of the neighbours, one array (block,) per group.
 
     Returns:
         One array (block, components(rank), columns of that rank) for each rank with columns.
@@ -114,11 +117,11 @@ def mixed_moments(radial: Radial, columns: Sequence[int], mixing, edges, neighbo
 
 
 def pair_sum(function: Callable, edges):
-    """SUM_j phi(r_ij) over the neighbours of every atom, for a pair potential.
+    """Sum of a pair function over the neighbours of every atom, SUM_j phi(r_ij).
 
     Args:
-        function: maps distances (block, all k) to (block, all k); groups stand one after the other.
-        edges: one array (block, k, 3) per group.
+        function: phi, from distances (block, all k) in Angstrom to (block, all k); the groups are concatenated.
+        edges: one array (block, k, 3) per group, D in Angstrom.
 
     Returns:
         (block,).

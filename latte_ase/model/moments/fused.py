@@ -1,22 +1,21 @@
-"""The pair loop fused into one GPU kernel, and its adjoint into another: Pallas, compiled by Triton.
+"""Kernel `pallas` of the moments: a fused GPU kernel for the sums, one for their adjoint (Pallas, compiled by Triton).
 
-One program handles one atom; nothing over [pair, column] leaves its registers.
+One program computes one atom; no array over [pair, column] leaves its registers.
 
-    forward   columns lie across the threads, neighbours are a loop: each thread sums its columns,
-              and there is no reduction across threads.  Where columns are few, several neighbours
-              at a time fill the warp.
-    adjoint   neighbours lie across the threads, columns are a loop: each thread sums G and H of its
-              neighbours, then forms dE/dD from them.
+    forward   parallel over columns, loop over neighbours: each thread sums its columns, and there is no
+              reduction across threads.  With few columns, several neighbours at a time fill the warp.
+    adjoint   parallel over neighbours, loop over columns: each thread sums G and H of its neighbours,
+              then forms dE/dD from them.
 
-No matrix product, hence no TF32, and every sum has a fixed order.  All arrays are one- or two-
-dimensional with powers of two, as Triton wants; what stands beyond the data is masked.
+There is no matrix product, hence no TF32, and every sum has a fixed order.  All arrays have one or two axes
+whose lengths are powers of two, as Triton requires; entries beyond the data are masked.
 
-The gradient with respect to the edges is the kernel; that with respect to weights and parameters,
-and every second derivative, is the plain adjoint of `latte_ase.model.moments.xla`.  Inference needs only
-the first; training on forces needs both.
+The gradient with respect to the pair vectors is the kernel; gradients with respect to weights and parameters,
+and all second derivatives, are those of `latte_ase.model.moments.xla`.  Inference needs only the former, training
+on forces needs both.
 
-JAX deprecated the Triton backend in 0.11; 0.12 still has it.  Where it is gone, `latte_ase.engine.kernels`
-says so, and the plain kernel serves.
+JAX deprecated the Triton backend in 0.11; 0.12 still has it.  Where JAX does not have it,
+`latte_ase.engine.kernels` selects the kernel `xla`.
 """
 
 from __future__ import annotations
@@ -39,18 +38,18 @@ from latte_ase.model.moments.tensors import cartesian, components, monomials, po
 from latte_ase.model.radial import Radial
 
 WARP = 32
-"""Threads of a warp."""
+"""Number of threads of a warp."""
 NEIGHBOURS_AT_ONCE = 64
-"""Most neighbours that a program of the adjoint holds: two per thread, so that a load of Mbar serves two."""
+"""Largest number of neighbours in a program of the adjoint: two per thread, which share each load of Mbar."""
 REGISTERS = 96
-"""Numbers that a thread of the forward kernel may keep; beyond, more warps share an atom."""
+"""Largest number of values that a thread of the forward kernel keeps; with more, several warps share an atom."""
 
 
 class Part(NamedTuple):
-    """Columns that share their ranks.
+    """Consecutive columns of the same ranks.
 
     Attributes:
-        ranks: the ranks that these columns are summed for.
+        ranks: ranks for which these columns are summed.
         start: first column.
         count: number of columns.
     """
@@ -61,18 +60,18 @@ class Part(NamedTuple):
 
     @property
     def padded(self) -> int:
-        """The power of two that holds the columns."""
+        """Smallest power of two that is not below the number of columns."""
         return pl.next_power_of_2(self.count)
 
     @property
     def n_components(self) -> int:
-        """Sums per column."""
+        """Number of components, over all ranks, of a column."""
         return sum(len(components(rank)) for rank in self.ranks)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def moments(radial: Radial, columns: tuple[int, ...], interpret: bool, edges, weights, radial_params):
-    """As `latte_ase.model.moments.moments`; `interpret` runs it without a GPU."""
+    """Moments of one block of atoms, see `latte_ase.model.moments.moments`; `interpret` needs no GPU."""
     return tuple(_forward(radial, _parts_of(columns), interpret, edges, weights, radial_params))
 
 
@@ -81,7 +80,7 @@ def _moments_forward(radial, columns, interpret, edges, weights, radial_params):
 
 
 def _moments_backward(radial, columns, interpret, residuals, cotangents):
-    # what is not used of these is never computed: for forces, all of it
+    # what is not used is not computed: for forces, neither of the two
     _, weights_bar, params_bar = xla.adjoint(radial, columns, residuals, cotangents)
     return _edge_gradients(radial, columns, interpret, *residuals, cotangents), weights_bar, params_bar
 
@@ -91,7 +90,7 @@ moments.defvjp(_moments_forward, _moments_backward)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _edge_gradients(radial, columns, interpret, edges, weights, radial_params, cotangents):
-    """The first result of `xla.adjoint`."""
+    """Cotangents of the pair vectors, the first result of `xla.adjoint`."""
     return tuple(_adjoint(radial, _parts_of(columns), interpret, edges, weights, radial_params, cotangents))
 
 
@@ -109,7 +108,7 @@ _edge_gradients.defvjp(_edge_gradients_forward, _edge_gradients_backward)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def group_moments(radial: Radial, ranks: tuple[int, ...], interpret: bool, edges):
-    """As `latte_ase.model.moments.group_moments`; `interpret` runs it without a GPU."""
+    """Moments of each group, see `latte_ase.model.moments.group_moments`; `interpret` needs no GPU."""
     return tuple(_forward(radial, _parts_of_groups(radial, ranks), interpret, edges, None, _constants(radial, edges)))
 
 
@@ -126,7 +125,7 @@ group_moments.defvjp(_group_moments_forward, _group_moments_backward)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _group_edge_gradients(radial, ranks, interpret, edges, cotangents):
-    """The result of `xla.adjoint_groups`."""
+    """Cotangents of the pair vectors, the result of `xla.adjoint_groups`."""
     parts = _parts_of_groups(radial, ranks)
     return tuple(_adjoint(radial, parts, interpret, edges, None, _constants(radial, edges), cotangents))
 
@@ -156,7 +155,7 @@ def _constants(radial, edges):
 
 
 def _forward(radial, parts: Sequence[Part], interpret, edges, weights, params):
-    """Moments of a block; with `weights` summed over groups, without (None) group by group."""
+    """Moments of a block: with `weights` summed over the groups, without (None) one for each group."""
     block, dtype = edges[0].shape[0], edges[0].dtype
     between = () if weights is not None else (len(edges),)
     shapes = [(*between, len(components(rank)), part.count) for part in parts for rank in part.ranks]
@@ -183,7 +182,7 @@ def _forward(radial, parts: Sequence[Part], interpret, edges, weights, params):
 
 
 def _adjoint(radial, parts: Sequence[Part], interpret, edges, weights, params, cotangents):
-    """dE/dD of a block, one array (block, k, 3) per group."""
+    """Gradients dE/dD of a block, one array (block, k, 3) per group."""
     filled = _filled(edges)
     gradients = [jnp.zeros_like(group) for group in edges]
     if not filled:
@@ -206,17 +205,17 @@ def _adjoint(radial, parts: Sequence[Part], interpret, edges, weights, params, c
 
 
 def _warps(kept: int) -> int:
-    """Warps of a program that keeps so many numbers."""
+    """Number of warps of a program that keeps `kept` values."""
     return min(8, pl.next_power_of_2(-(-kept // (WARP * REGISTERS))))
 
 
 def _filled(edges):
-    """Groups that have places: a kernel cannot take an empty array."""
+    """Indices of the groups that are not empty: a kernel cannot take an empty array."""
     return tuple(q for q, group in enumerate(edges) if group.shape[1])
 
 
 def _specs(edges, weights, params, *cotangents):
-    """What of each input a program sees: of parameters all, of the rest the row of its atom."""
+    """Block specifications of the inputs: a program sees all parameters, and of other arrays the row of its atom."""
     mine = jax.tree.map(lambda a: _of_atom(a.shape[1:]), (edges, weights, *cotangents))
     return (*mine[:2], tuple(pl.BlockSpec(p.shape, lambda i: (0,)) for p in params), *mine[2:])
 
@@ -226,7 +225,7 @@ def _of_atom(shape):
 
 
 def _forward_kernel(radial, parts, filled, edges, weights, params, *results):
-    """Program of one atom: the sums over its neighbours."""
+    """Forward program of one atom: the sums over its neighbours."""
     tile = max(1, WARP // max(part.padded for part in parts))
     columns = [[_entries(p, part) for p in params] for part in parts]
     none_yet = [
@@ -250,14 +249,14 @@ def _range(stop):
 
 
 def _entries(ref, part, *row):
-    """The entries of a part in a vector, or in a row of a matrix, (1, padded); 0 beyond."""
+    """Entries of a part in a vector, or in a row of a matrix, (1, padded); 0 where padded."""
     index = jnp.arange(part.padded, dtype=np.int32)[None]
     rows = [jnp.full_like(index, q) for q in row]
     return triton.load(ref.at[(*rows, part.start + index)], mask=index < part.count, other=0)
 
 
 def _add_neighbours(radial, parts, columns, factors, edges, tile, step, sums):
-    """The sums with `tile` more neighbours, each sum (tile, padded)."""
+    """Sums with `tile` more neighbours, each of shape (tile, padded)."""
     r, unit = polar(*_load_edges(edges, *_neighbours(edges, step, tile)))
     more = []
     for part, params, factor in zip(parts, columns, factors, strict=True):
@@ -268,19 +267,19 @@ def _add_neighbours(radial, parts, columns, factors, edges, tile, step, sums):
 
 
 def _neighbours(edges, step, tile):
-    """Which neighbours a step is about, (tile, 1), and which of them exist."""
+    """Indices (tile, 1) of the neighbours of a step, and which of them exist."""
     index = step * tile + jnp.arange(tile, dtype=np.int32)[:, None]
     return index, index < edges.shape[0]
 
 
 def _load_edges(edges, index, exists):
-    """x, y, z of some neighbours, each (tile, 1); one that does not exist is far away."""
+    """Components x, y, z of the pair vectors of some neighbours, each (tile, 1); far away where none exists."""
     far = (FAR, 0, 0)
     return [triton.load(edges.at[index, jnp.full_like(index, axis)], mask=exists, other=far[axis]) for axis in range(3)]
 
 
 def _store_sums(parts, sums, results, q):
-    """Write the sums of one atom, into the rows of group q."""
+    """Write the sums of one atom into the rows of group q."""
     parts = [part for part in parts for _ in part.ranks]
     for part, tensor, result in zip(parts, sums, results, strict=True):
         index = jnp.arange(part.padded, dtype=np.int32)[None]
@@ -291,7 +290,7 @@ def _store_sums(parts, sums, results, q):
 
 
 def _adjoint_kernel(radial, parts, filled, edges, weights, params, cotangents, *gradients):
-    """Program of one atom: the gradients of its neighbours."""
+    """Adjoint program of one atom: the gradients of its neighbours."""
     for group, gradient, q in zip(edges, gradients, filled, strict=True):
         tile = min(NEIGHBOURS_AT_ONCE, pl.next_power_of_2(group.shape[0]))
         write = partial(_write_gradients, radial, parts, group, weights, params, cotangents, gradient, q, tile)
@@ -299,7 +298,7 @@ def _adjoint_kernel(radial, parts, filled, edges, weights, params, cotangents, *
 
 
 def _write_gradients(radial, parts, edges, weights, params, cotangents, gradient, q, tile, step, _):
-    """Write the gradients of `tile` neighbours of group q; see H and G at the head of the package."""
+    """Write the gradients of `tile` neighbours of group q: H and G in the docstring of the package."""
     index, exists = _neighbours(edges, step, tile)
     r, unit = polar(*_load_edges(edges, index, exists))
     along_r: Any = jnp.zeros_like(r)

@@ -1,4 +1,4 @@
-"""Packed symmetric tensors of a unit vector, and polar coordinates.  Lists of arrays, any shape."""
+"""Packed symmetric tensors of unit vectors, and polar coordinates."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from jax import lax
 
 MAX_RANK = 3
 NEAREST = 1e-6
-"""Angstrom; distances below count as this, so that no derivative divides by zero."""
+"""Smallest distance in Angstrom; shorter ones are set to it, so that no derivative divides by zero."""
 
 
 def components(rank: int) -> tuple[tuple[int, ...], ...]:
-    """Exponents (a, b, d) of the packed components of a symmetric tensor, x first.
+    """Exponents (a, b, d) of the packed components x^a y^b z^d of a symmetric tensor, x first.
 
-    >>> components(2)  # xx xy xz yy yz zz
-    ((2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 2, 0), (0, 1, 1), (0, 0, 2))
+    Examples:
+        >>> components(2)  # xx xy xz yy yz zz
+        ((2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 2, 0), (0, 1, 1), (0, 0, 2))
     """
     return tuple(
         tuple(letters.count(axis) for axis in range(3)) for letters in combinations_with_replacement(range(3), rank)
@@ -28,7 +29,7 @@ def components(rank: int) -> tuple[tuple[int, ...], ...]:
 
 
 def monomials(unit: Sequence, rank: int) -> list:
-    """The packed components of rhat^(x)rank, from the three arrays x, y, z of unit vectors."""
+    """Packed components of rhat^(x)rank, from the arrays x, y, z of unit vectors."""
     return [_power(unit, exponents) for exponents in components(rank)]
 
 
@@ -38,18 +39,18 @@ def _power(unit, exponents):
 
 
 def slope_along_unit(unit: Sequence, cotangent: Sequence, rank: int) -> list:
-    """SUM_c G[c] dT_c/drhat, from the monomials one rank lower.
+    """Gradient SUM_c G[c] dT_c/drhat of packed components, from the monomials of one rank lower.
 
-    d/dx x^a y^b z^d = a x^(a-1) y^b z^d: component c of rank p feeds the component with one x less
-    of rank p - 1, with factor a.
+    Since d/dx x^a y^b z^d = a x^(a-1) y^b z^d, component c of rank p contributes to the component with
+    one x less of rank p - 1, with factor a.
 
     Args:
-        unit: x, y, z.
-        cotangent: G, one array for each of components(rank).
-        rank: for 0 the slope is 0.
+        unit: arrays x, y, z of unit vectors.
+        cotangent: G, one array for each of `components(rank)`.
+        rank: rank p of the tensor.
 
     Returns:
-        Three arrays (for rank 0 three numbers 0.0).
+        Three arrays; for rank 0 three numbers 0.0.
     """
     sums: list[Any] = [0.0, 0.0, 0.0]
     if rank == 0:
@@ -64,13 +65,13 @@ def slope_along_unit(unit: Sequence, cotangent: Sequence, rank: int) -> list:
 
 
 def polar(x, y, z):
-    """Distance r, and the unit vector's x, y, z."""
+    """Distance r of a vector (x, y, z), and the components of its unit vector."""
     r = jnp.sqrt(jnp.maximum(x * x + y * y + z * z, NEAREST**2))
     return r, (x / r, y / r, z / r)
 
 
 def polar_edges(edges):
-    """As `polar`, of edge vectors (..., 3)."""
+    """Distances and unit vectors of pair vectors (..., 3), see `polar`."""
     return polar(*(edges[..., axis] for axis in range(3)))
 
 
@@ -80,6 +81,6 @@ def dot(subscripts: str, a, b):
 
 
 def cartesian(r, unit: Sequence, along_r, along_unit: Sequence) -> list:
-    """Gradient with respect to D, three arrays, from those with respect to r and rhat."""
+    """Gradient with respect to the vector D, three arrays, from the gradients with respect to r and rhat."""
     radial = along_r - sum(u * a for u, a in zip(unit, along_unit, strict=True)) / r
     return [u * radial + a / r for u, a in zip(unit, along_unit, strict=True)]

@@ -1,10 +1,11 @@
-"""Moments with a weight for every pair: neighbours of all species in one group, and messages.
+"""Moments with a weight for every pair, for groups of neighbours of all species and for messages.
 
     moments:           M[i, c, u]    = SUM_j w[ij, u] T_c(D_ij / r_ij) g_u(r_ij)
     product_moments:   M[i, c, n, a] = SUM_j w[ij, a] T_c(D_ij / r_ij) g_n(r_ij)
     tensor_moments:    M[i, c, n, a] = SUM_j X[ij, c, a] g_n(r_ij)
 
-In plain JAX, which also differentiates them: the sums over pairs are matrix products, and so are their derivatives.
+They are written in plain JAX, which also differentiates them: the sums over pairs are matrix products, and so are
+their derivatives.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def moments(radial: Radial, columns: Sequence[int], edges, weights, radial_param
     """Moments of one block of atoms.
 
     Args:
-        radial: the radial function.
+        radial: radial function.
         columns: number of columns of rank 0, 1, 2, ...; columns are sorted by rank.
         edges: (block, k, 3), D in Angstrom.
         weights: (block, k, columns), w.
@@ -40,11 +41,11 @@ def moments(radial: Radial, columns: Sequence[int], edges, weights, radial_param
 
 
 def product_moments(radial: Callable, edges, weights: Sequence):
-    """Moments of every product of a radial function and a weight.
+    """Moments of all products of a radial function and a weight.
 
     Args:
-        radial: maps distances (block, 1, k) in Angstrom to radial functions (block, n, k), exactly 0 with two
-            derivatives at and beyond the cutoff.
+        radial: function from distances (block, 1, k) in Angstrom to radial functions (block, n, k), which are
+            exactly 0 with two derivatives at and beyond the cutoff.
         edges: (block, k, 3), D in Angstrom.
         weights: for each rank from 0 on, w (block, k, a); ranks may share one array.
 
@@ -56,11 +57,11 @@ def product_moments(radial: Callable, edges, weights: Sequence):
 
 
 def weighted_moments(g, unit: Sequence, weights: Sequence):
-    """As `product_moments`, of radial functions that differ from pair to pair.
+    """Moments as in `product_moments`, with values of the radial functions instead of the functions.
 
     Args:
-        g: (block, n, k), radial functions of the pairs.
-        unit: x, y, z (block, k) of the unit vectors.
+        g: (block, n, k), values of the radial functions for the pairs.
+        unit: components x, y, z (block, k) of the unit vectors.
         weights: as in `product_moments`.
 
     Returns:
@@ -76,10 +77,10 @@ def weighted_moments(g, unit: Sequence, weights: Sequence):
 
 
 def tensor_moments(g, tensors):
-    """Moments of every product of a radial function and a tensor that a neighbour brings.
+    """Moments of all products of a radial function and a tensor received from the neighbour.
 
     Args:
-        g: (block, n, k), radial functions of the pairs.
+        g: (block, n, k), values of the radial functions for the pairs.
         tensors: (block, k, components, a), X.
 
     Returns:

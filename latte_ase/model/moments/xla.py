@@ -1,4 +1,4 @@
-"""The pair loop in plain JAX: what every device can run, and the oracle of other kernels."""
+"""Kernel `xla` of the moments, in plain JAX: runs on every device, and is the reference for other kernels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latte_ase.model.radial import Radial
 
 
 def ranks_of(columns: Sequence[int]):
-    """(rank, slice of columns) for every rank that has any; columns are sorted by rank."""
+    """Pairs (rank, slice of columns) for every rank that has columns; columns are sorted by rank."""
     start = 0
     for rank, count in enumerate(columns):
         if count:
@@ -24,7 +24,7 @@ def ranks_of(columns: Sequence[int]):
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def moments(radial: Radial, columns: tuple[int, ...], edges, weights, radial_params):
-    """As `latte_ase.model.moments.moments`."""
+    """Moments of one block of atoms, see `latte_ase.model.moments.moments`."""
     sums = [0.0] * len(tuple(ranks_of(columns)))
     for q, group in enumerate(edges):
         for p, part in enumerate(_group_moments(radial, columns, group, radial_params)):
@@ -41,13 +41,13 @@ def _group_moments(radial, columns, group, radial_params):
 
 
 def _sums(tensor, g):
-    """SUM_k T_c g_u, (..., components, columns)."""
-    # The neighbours stand last in both factors: measured the fastest of five layouts on a CPU.
+    """Sums over neighbours SUM_k T_c g_u, (..., components, columns)."""
+    # neighbours on the last axis of both factors: the fastest of five layouts measured on a CPU
     return dot("bck,buk->bcu", jnp.stack(tensor, axis=-2), g)
 
 
 def _cut(params, part):
-    """The parameters of some columns, (columns, 1).  Cutting them, not the arrays over pairs, saves copies."""
+    """Parameters of some columns, (columns, 1); slicing them instead of arrays over pairs saves copies."""
     return tuple(p[part, None] for p in params)
 
 
@@ -56,7 +56,7 @@ def _forward(radial, columns, edges, weights, radial_params):
 
 
 def adjoint(radial: Radial, columns: tuple[int, ...], residuals, cotangents):
-    """The backward pass of `moments`: cotangents of edges, weights and parameters.  It can be differentiated."""
+    """Backward pass of `moments`: cotangents of edges, weights and parameters; it can be differentiated."""
     edges, weights, radial_params = residuals
     edges_bar, weights_bar, params_bar = [], [], []
     for q, group in enumerate(edges):
@@ -85,7 +85,7 @@ def adjoint(radial: Radial, columns: tuple[int, ...], residuals, cotangents):
 
 
 def _pair_gradient(slope, g, weighted, unit, rank):
-    """dE/dr (..., k) and the three components of dE/drhat; see H and G at the head of the package."""
+    """Gradients dE/dr (..., k) and the three components of dE/drhat: H and G in the docstring of the package."""
     products = dot("bcu,buk->bck", weighted, slope)
     along_r = sum(t * products[..., c, :] for c, t in enumerate(monomials(unit, rank)))
     if rank == 0:
@@ -103,7 +103,7 @@ moments.defvjp(_forward, adjoint)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def group_moments(radial: Radial, ranks: tuple[int, ...], edges):
-    """As `latte_ase.model.moments.group_moments`."""
+    """Moments of each neighbour group, see `latte_ase.model.moments.group_moments`."""
     sums = []
     for group in edges:
         r, unit = polar_edges(group)
@@ -117,7 +117,7 @@ def _forward_groups(radial, ranks, edges):
 
 
 def adjoint_groups(radial: Radial, ranks: tuple[int, ...], edges, cotangents):
-    """The backward pass of `group_moments`: a tuple of one, the cotangents of the edges."""
+    """Backward pass of `group_moments`: a tuple of one, the cotangents of the edges."""
     edges_bar = []
     for q, group in enumerate(edges):
         r, unit = polar_edges(group)
@@ -136,6 +136,6 @@ group_moments.defvjp(_forward_groups, adjoint_groups)
 
 
 def pair_sum(function, edges):
-    """As `latte_ase.model.moments.pair_sum`."""
+    """Sum of a pair function, see `latte_ase.model.moments.pair_sum`."""
     r, _ = polar_edges(jnp.concatenate(edges, axis=1))
     return jnp.sum(function(r), axis=-1)
