@@ -1,8 +1,8 @@
-"""What dynamics carries from step to step on the device, in the order of the atoms.
+"""State of molecular dynamics on the device, in the order of the atoms.
 
-Positions are r = r0 * (1 + strain) + u with r0, the positions when the pair list was built, kept
-in float64 on the host: float32 acts on displacements of less than an Angstrom, and a list rebuild
-loses nothing.  The cell is C0 * (1 + strain) likewise, to a relative 1e-9 also in float32.
+Positions are r = r0 * (1 + strain) + u.  The positions r0 at which the neighbour list was built are kept in
+float64 on the host, so that float32 is used only for displacements of less than an Angstrom, and rebuilding a
+list loses no precision.  The cell is C0 * (1 + strain), to a relative precision of 1e-9 also in float32.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import jax.numpy as jnp
 
 
 class State(NamedTuple):
-    """Atoms in motion.
+    """Variables that change from step to step.
 
     Attributes:
-        step: () int32, steps finished; -1 before the first forces.
-        displacements: (atoms, 3) u in Angstrom.
-        strain: () isotropic strain of the cell since the list was built.
+        step: () int32, number of finished steps; -1 before the first forces.
+        displacements: u (atoms, 3) in Angstrom.
+        strain: () isotropic strain of the cell since the neighbour list was built.
         velocities: (atoms, 3) in ASE's unit, sqrt(eV / u).
-        forces: (atoms, 3) eV/Angstrom.
-        energies: (atoms,) eV without E0.
-        virial: (3, 3) eV, SUM g (x) D.
-        own: variables of the ensemble's thermostat, {name: array}.
+        forces: (atoms, 3) in eV/Angstrom.
+        energies: site energies (atoms,) in eV, without E0.
+        virial: SUM g (x) D (3, 3) in eV.
+        own: variables of the thermostat, {name: array}.
     """
 
     step: Any
@@ -38,12 +38,12 @@ class State(NamedTuple):
 
 
 class System(NamedTuple):
-    """What stays the same.
+    """Constants of the dynamics between two builds of the neighbour list.
 
     Attributes:
-        mass: (atoms, 1) u.
-        inverse_mass: (atoms, 1) 1/u; 0 for a fixed atom, so that no force moves it.
-        volume: () Angstrom^3 when the list was built; 0 without a cell.
+        mass: (atoms, 1) in atomic mass units u.
+        inverse_mass: (atoms, 1) in 1/u; 0 for a fixed atom, so that forces do not move it.
+        volume: () volume in Angstrom^3 at which the neighbour list was built; 0 without a cell.
     """
 
     mass: Any
@@ -52,15 +52,15 @@ class System(NamedTuple):
 
 
 def kick(state: State, system: System, time) -> State:
-    """Velocities after the present forces acted for `time`."""
+    """State with the velocities after the forces have acted for `time`."""
     return state._replace(velocities=state.velocities + time * system.inverse_mass * state.forces)
 
 
 def drift(state: State, time) -> State:
-    """Positions after free flight for `time`."""
+    """State with the positions after motion at constant velocity for `time`."""
     return state._replace(displacements=state.displacements + time * state.velocities)
 
 
 def kinetic_energy(state: State, system: System) -> jax.Array:
-    """SUM m v^2 / 2 in eV; fixed atoms have no velocity."""
+    """Kinetic energy SUM m v^2 / 2 in eV; the velocities of fixed atoms are 0."""
     return 0.5 * jnp.sum(system.mass * state.velocities**2)

@@ -1,4 +1,4 @@
-"""What dynamics reads from ase.Atoms, and what it refuses."""
+"""Mobile atoms and degrees of freedom of a structure, and the structures that dynamics refuses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from ase.constraints import FixAtoms
 from latte_ase.simulate.ensembles import ENSEMBLES, Ensemble
 
 STILL = 1e-6
-"""A total momentum below this fraction of the atoms' own counts as zero."""
+"""Largest ratio of the total momentum to the sum of the momenta of the atoms that counts as zero."""
 
 
 def mobile_atoms(atoms) -> np.ndarray:
-    """(atoms,) bool, False where FixAtoms holds an atom.
+    """Mask of the atoms that FixAtoms does not hold.
+
+    Returns:
+        (atoms,) bool.
 
     Raises:
-        NotImplementedError: another constraint.
+        NotImplementedError: a constraint other than FixAtoms.
         ValueError: there is no atom, every atom is fixed, or a mobile one has no mass.
     """
     if len(atoms) == 0:
@@ -41,14 +44,14 @@ def mobile_atoms(atoms) -> np.ndarray:
 
 
 def degrees_of_freedom(atoms, mobile, ensemble: Ensemble) -> int:
-    """Number of momenta that are free: what the temperature is taken from.
+    """Number of degrees of freedom, from which the temperature is computed.
 
-    Three for each mobile atom.  Where the dynamics conserves the total momentum and it is zero, three
-    fewer; in free space likewise for the angular momentum, two for atoms on a line.  (ASE's
-    `Atoms.get_temperature` does not subtract those.)
+    It is three for each mobile atom, less three where the total momentum is zero and the dynamics conserves it.
+    Without periodicity the angular momentum is treated likewise, with two degrees of freedom for linear structures.
+    (`Atoms.get_temperature` of ASE does not subtract these.)
 
     Raises:
-        ValueError: nothing is left; or the thermostat scales velocities that are all zero.
+        ValueError: there is no degree of freedom; or the thermostat scales velocities, which are all zero.
     """
     if ensemble.scales_velocities and not atoms.get_momenta()[mobile].any():
         raise ValueError(
@@ -73,11 +76,11 @@ def degrees_of_freedom(atoms, mobile, ensemble: Ensemble) -> int:
 
 
 def require_fitting(atoms, ensemble: Ensemble, mobile) -> None:
-    """Raise where an ensemble cannot serve these atoms.
+    """Check that an ensemble can be used with a structure.
 
     Raises:
-        TypeError: not an ensemble.
-        ValueError: the cell is to change, but it is not periodic or atoms are fixed in it.
+        TypeError: `ensemble` is not an ensemble.
+        ValueError: the ensemble changes the cell, but the cell is not periodic or atoms are fixed in it.
     """
     if not isinstance(ensemble, Ensemble):
         raise TypeError(

@@ -1,12 +1,14 @@
-"""Checks of any ASE calculator, for whoever writes or uses one.
+"""Consistency checks of ASE calculators.
 
->>> from latte_ase.testing import check_calculator
->>> report = check_calculator(calc)
->>> print(report)
->>> assert report.passed, report.failures
+The checks work for every ASE calculator and need only NumPy and ASE; they import neither JAX nor the rest of this
+package.  They test whether the results of a calculator are consistent with each other and with the rules of ASE,
+not how accurate they are.
 
-Nothing here knows LATTE or JAX: it works on every calculator, with NumPy and ASE alone.  What it
-does not judge is how good the numbers are; only that they belong together.
+Examples:
+    >>> from latte_ase.testing import check_calculator
+    >>> report = check_calculator(calc)
+    >>> print(report)
+    >>> assert report.passed, report.failures
 """
 
 from latte_ase.testing.report import Check, Report

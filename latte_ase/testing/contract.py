@@ -1,4 +1,4 @@
-"""ASE's contract: what may be asked, in which order, from where, and what comes back."""
+"""Checks of ASE's rules for calculators: order of calls, caching, copies, threads, names and types of results."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from latte_ase.testing.subject import Deviation, NotApplicable, Subject, violati
 THREADS = 4
 ROUNDS = 3
 UNLIKELY = ("Og", "Ts", "Fm", "Ac", "Po", "Kr", "He", "V")
-"""Elements of which a calculator does not know at least one, the least likely first."""
+"""Elements that are tried as unknown ones, the least likely to be known first."""
 
 
 def _first(subject):
-    """One structure, with the periodic ones first."""
+    """First structure, a periodic one where there is any."""
     return subject.everything[0]
 
 
 def order_of_calls(subject: Subject) -> list[Deviation]:
-    """Energy or forces first, and again after another structure: the same numbers."""
+    """Results do not depend on the order in which properties are requested, nor on structures computed in between."""
     atoms, other = _first(subject), subject.everything[-1][:-1]
     names = ["energy", "forces", *(["stress"] if subject.implements("stress") and atoms.pbc.all() else [])]
     expected = subject.answer(atoms)
@@ -41,7 +41,7 @@ def order_of_calls(subject: Subject) -> list[Deviation]:
 
 
 def changes_seen(subject: Subject) -> list[Deviation]:
-    """Positions, cell, elements or pbc changed in place give what a first evaluation gives."""
+    """A change of positions, cell, elements or pbc in place is detected: results are those of a new structure."""
     atoms, other = _first(subject), subject.everything[-1][:-1]
     rng = subject.rng
 
@@ -63,13 +63,13 @@ def changes_seen(subject: Subject) -> list[Deviation]:
         subject.answer(changed, stress=False)
         change(changed)
         answer = subject.answer(changed, stress=False)
-        subject.answer(other, stress=False)  # nothing of the old answer can be in the cache
+        subject.answer(other, stress=False)  # clears the old result from the cache
         found += subject.compare(answer, subject.answer(changed.copy(), stress=False), f"{name} changed in place")
     return found
 
 
 def input_untouched(subject: Subject) -> list[Deviation]:
-    """Positions, numbers, cell, pbc, arrays and info of the structure stay as they were."""
+    """A calculation leaves positions, numbers, cell, pbc, arrays and info of the structure unchanged."""
     problems = []
     for sample in subject.everything:
         atoms = sample.copy()
@@ -96,14 +96,14 @@ def input_untouched(subject: Subject) -> list[Deviation]:
 
 
 def copy_of_atoms(subject: Subject) -> list[Deviation]:
-    """`atoms.copy()`, which has no calculator of its own, gives the numbers of `atoms`, which has."""
+    """`atoms.copy()`, which has no calculator, and `atoms`, which has one, give the same results independently."""
     found = []
     for sample in subject.everything:
         atoms = sample.copy()
         atoms.calc = subject.calc
         expected = subject.answer(atoms)
         second = atoms.copy()
-        subject.answer(displaced(atoms, subject.rng))  # so that the cache does not answer for the copy
+        subject.answer(displaced(atoms, subject.rng))  # the result for the copy must not come from the cache
         name = atoms.get_chemical_formula()
         found += subject.compare(subject.answer(second), expected, f"a copy of {name}")
         second.positions += subject.rng.normal(scale=0.1, size=second.positions.shape)
@@ -112,12 +112,12 @@ def copy_of_atoms(subject: Subject) -> list[Deviation]:
 
 
 def deep_copy(subject: Subject) -> list[Deviation]:
-    """`copy.deepcopy(calc)`, used and moved on, without an effect on the original."""
+    """`copy.deepcopy(calc)` gives the same results, and its use does not affect the original."""
     return _clone(subject, copy.deepcopy)
 
 
 def pickled(subject: Subject) -> list[Deviation]:
-    """`pickle.loads(pickle.dumps(calc))`: what processes and job queues do."""
+    """`pickle.loads(pickle.dumps(calc))`, as used by process pools and job queues, gives the same results."""
     return _clone(subject, lambda calc: pickle.loads(pickle.dumps(calc)))
 
 
@@ -126,14 +126,14 @@ def _clone(subject, clone):
     other = displaced(atoms, subject.rng, 0.1)
     expected = subject.answer(other), subject.answer(atoms)
     calc = clone(subject.calc)
-    # the clone brings the cache along: ask for another structure first
+    # the clone has a copy of the cache, so another structure comes first
     found = subject.compare(subject.answer(other, calc=calc), expected[0], "another structure, by the clone")
     found += subject.compare(subject.answer(atoms), expected[1], "the original calculator afterwards")
     return found + subject.compare(subject.answer(atoms, calc=calc), expected[1], "the same structure, by the clone")
 
 
 def threads(subject: Subject) -> list[Deviation]:
-    """Deep copies of the calculator, one per thread at the same time, give what one gives alone."""
+    """Deep copies of the calculator, one per thread and at the same time, give the results of a single one."""
     atoms = _first(subject)
     structures = [[displaced(atoms, np.random.default_rng([k, m])) for m in range(ROUNDS)] for k in range(THREADS)]
     expected = [[subject.answer(each) for each in mine] for mine in structures]
@@ -166,7 +166,7 @@ def threads(subject: Subject) -> list[Deviation]:
 
 
 def result_names(subject: Subject) -> list[Deviation]:
-    """`results` holds ASE's names only, and `atoms.get_properties` accepts them."""
+    """`results` contains only names of properties that ASE defines, and `atoms.get_properties` accepts them."""
     atoms = _first(subject).copy()
     subject.answer(atoms)
     names = set(getattr(subject.calc, "results", {}))
@@ -218,7 +218,7 @@ def _array(found, shape, name):
 
 
 def no_aliasing(subject: Subject) -> list[Deviation]:
-    """An array that was handed out belongs to the caller: neither side changes the other's."""
+    """Returned arrays belong to the caller: changing one does not change later results, and vice versa."""
     atoms = _first(subject)
     names = ["forces", *(["stress"] if subject.implements("stress") and atoms.pbc.all() else [])]
     problems = []
@@ -237,7 +237,7 @@ def no_aliasing(subject: Subject) -> list[Deviation]:
 
 
 def free_energy(subject: Subject) -> list[Deviation]:
-    """`free_energy` is there and equal to the energy: there are no electrons at a temperature."""
+    """`free_energy` is implemented and equal to the energy, as it is without electronic temperature."""
     if not subject.implements("free_energy"):
         return violations(["free_energy is not implemented; get_potential_energy(force_consistent=True) fails"], "")
     found = []
@@ -249,7 +249,7 @@ def free_energy(subject: Subject) -> list[Deviation]:
 
 
 def site_energies(subject: Subject) -> list[Deviation]:
-    """Energies of the atoms add up to the energy."""
+    """Site energies sum to the energy."""
     if not subject.implements("energies"):
         raise NotApplicable("the calculator has no energies of atoms")
     found = []
@@ -262,7 +262,7 @@ def site_energies(subject: Subject) -> list[Deviation]:
 
 
 def missing_property(subject: Subject) -> list[Deviation]:
-    """A property that cannot be had, as the stress without a cell, raises `PropertyNotImplementedError`."""
+    """A property that is not available, such as the stress without a cell, raises `PropertyNotImplementedError`."""
     absent = [(name, _first(subject)) for name in all_properties if not subject.implements(name)]
     if subject.implements("stress"):
         absent += [("stress", atoms) for atoms in subject.samples.clusters]
@@ -282,7 +282,7 @@ def missing_property(subject: Subject) -> list[Deviation]:
 
 
 def unknown_element(subject: Subject) -> list[Deviation]:
-    """An element that the calculator does not know raises, and gives no numbers."""
+    """An element that the calculator does not know raises an error instead of giving a result."""
     declared = declared_elements(subject.calc)
     symbols = [s for s in UNLIKELY if declared is not None and s not in declared] or [UNLIKELY[0]]
     if declared is not None and symbols[0] in declared:

@@ -1,4 +1,4 @@
-"""Forces and stress are derivatives of the energy: by finite differences, and in dynamics."""
+"""Checks that forces and stress are derivatives of the energy: finite differences, and the drift of dynamics."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from latte_ase.testing.samples import sheared
 from latte_ase.testing.subject import Deviation, NotApplicable, Subject, largest, scale
 
 STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
-"""Central difference of fourth order: places in steps, and weights."""
+"""Central difference of fourth order: displacements in steps, and weights."""
 PROBED = 4
-"""Atoms of a structure whose forces are compared."""
+"""Number of atoms of a structure whose forces are compared."""
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 INDEX = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 STEPS = 300
@@ -21,7 +21,7 @@ KELVIN = 300.0
 
 
 def forces(subject: Subject) -> list[Deviation]:
-    """Forces against central differences of the energy over coordinates of a few atoms."""
+    """Forces agree with central differences of the energy with respect to the coordinates of a few atoms."""
     found = []
     for atoms in subject.everything:
         expected = subject.answer(atoms, stress=False).forces
@@ -34,22 +34,22 @@ def forces(subject: Subject) -> list[Deviation]:
 
 
 def stress(subject: Subject) -> list[Deviation]:
-    """Stress against central differences of the energy over the six strains."""
+    """The stress agrees with central differences of the energy with respect to the six strains."""
     return [_stress(subject, atoms) for atoms in subject.crystals]
 
 
 def stress_triclinic(subject: Subject) -> list[Deviation]:
-    """The same in a general cell."""
+    """The stress agrees with central differences of the energy in a triclinic cell."""
     return [_stress(subject, sheared(atoms, subject.rng)) for atoms in subject.crystals]
 
 
 def drift(subject: Subject) -> list[Deviation]:
-    """Slope of the total energy in velocity Verlet at 300 K; the first quarter is equilibration."""
+    """The total energy has no drift in velocity Verlet dynamics at 300 K, after a quarter of the steps."""
     found = []
     for sample in subject.samples.crystals or subject.samples.clusters:
         atoms = sample.copy()
         atoms.calc = subject.calc
-        # a vibration of the lightest atom has a tenth of its period in a step, or less
+        # at most a tenth of the period of a vibration of the lightest atom
         step = min(0.25 * np.sqrt(atoms.get_masses().min()), 2.0)
         MaxwellBoltzmannDistribution(atoms, temperature_K=KELVIN, rng=subject.rng)
         energies = []
@@ -64,7 +64,7 @@ def drift(subject: Subject) -> list[Deviation]:
 
 
 def _spread(atoms, count):
-    """Up to `count` atoms, every element among them."""
+    """Indices of up to `count` atoms, with every element among them where possible."""
     _, first = np.unique(atoms.numbers, return_index=True)
     order = [*first, *np.setdiff1d(np.arange(len(atoms)), first)]
     return np.array(order[:count])

@@ -1,4 +1,4 @@
-"""A calculator by MODULE:CLASS."""
+"""Calculators named by import path, MODULE:CLASS."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from typing import Any
 
 
 def is_import_path(text: str) -> bool:
-    """Whether the text has the form package.module:Name, which no file and no hub address has."""
+    """Whether a text has the form package.module:Name and is not the name of a file."""
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text) is not None and not Path(text).exists()
 
 
 def load_calculator(text: str) -> Any:
-    """What MODULE:CLASS gives when called without arguments; modules of the working folder count.
+    """Calculator that MODULE:CLASS returns when called without arguments.
+
+    Modules are also looked for in the working folder.
+
+    Args:
+        text: import path, such as "ase.calculators.emt:EMT".
 
     Raises:
         ImportError: there is no such module.

@@ -1,4 +1,4 @@
-"""The same structure written differently has the same energy, forces and stress."""
+"""Checks that equivalent descriptions of one structure have the same energy, forces and stress."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from latte_ase.testing.samples import sheared
 from latte_ase.testing.subject import Answer, Deviation, NotApplicable, Subject, largest
 
 SEPARATION = 1000.0
-"""Angstrom: how far structures are moved and atoms are separated."""
+"""Distance in Angstrom by which structures are translated and atoms are separated."""
 VACUUM = 60.0
-"""Angstrom of vacuum about a slab: more than any cutoff, and a cell that every list can search."""
+"""Vacuum around a slab in Angstrom: larger than cutoffs, and small enough for every neighbour list."""
 
 
 def rotation(subject: Subject) -> list[Deviation]:
-    """A random rotation of atoms and cell rotates forces and stress."""
+    """A rotation of atoms and cell rotates forces and stress, and keeps the energy."""
     matrix = _rotation(subject.rng)
 
     def rotate(atoms):
@@ -30,7 +30,7 @@ def rotation(subject: Subject) -> list[Deviation]:
 
 
 def inversion(subject: Subject) -> list[Deviation]:
-    """Inverting all positions inverts the forces and keeps the stress."""
+    """Inversion of all positions inverts the forces, and keeps energy and stress."""
 
     def invert(atoms):
         # through the centre of the cell, so that atoms stay inside it
@@ -40,7 +40,7 @@ def inversion(subject: Subject) -> list[Deviation]:
 
 
 def permutation(subject: Subject) -> list[Deviation]:
-    """Another order of the atoms reorders the forces."""
+    """A permutation of the atoms permutes the forces, and keeps energy and stress."""
     found = []
     for atoms in subject.everything:
         order = subject.rng.permutation(len(atoms))
@@ -51,7 +51,7 @@ def permutation(subject: Subject) -> list[Deviation]:
 
 
 def translation(subject: Subject) -> list[Deviation]:
-    """All atoms moved by 1000 Angstrom, out of the cell."""
+    """A translation of all atoms by 1000 Angstrom, out of the cell, changes nothing."""
     direction = subject.rng.normal(size=3)
 
     def move(atoms):
@@ -61,7 +61,7 @@ def translation(subject: Subject) -> list[Deviation]:
 
 
 def wrapping(subject: Subject) -> list[Deviation]:
-    """Atoms moved one by one by whole cell vectors."""
+    """Moving single atoms by lattice vectors changes nothing."""
 
     def scatter(atoms):
         atoms.positions += subject.rng.integers(-3, 4, (len(atoms), 3)) @ atoms.cell.array
@@ -70,19 +70,19 @@ def wrapping(subject: Subject) -> list[Deviation]:
 
 
 def replication(subject: Subject) -> list[Deviation]:
-    """A doubled cell has the same energy per atom, forces and stress."""
+    """A supercell of two cells has the same energy per atom, forces and stress."""
     return [d for atoms in subject.crystals for d in _supercell(subject, atoms, (2, 1, 1))]
 
 
 def small_cell(subject: Subject) -> list[Deviation]:
-    """A primitive cell, shorter than most cutoffs, against its 3x3x3 supercell."""
+    """A primitive cell, smaller than most cutoffs, agrees with its 3x3x3 supercell."""
     if not subject.samples.primitive:
         raise NotApplicable("no structure has few enough atoms to be repeated 3x3x3")
     return [d for atoms in subject.samples.primitive for d in _supercell(subject, atoms, (3, 3, 3))]
 
 
 def left_handed(subject: Subject) -> list[Deviation]:
-    """Two cell vectors exchanged: the same crystal in a left-handed cell."""
+    """Exchanging two cell vectors, which makes a left-handed cell of the same crystal, changes nothing."""
 
     def exchange(atoms):
         atoms.set_cell(atoms.cell.array[[1, 0, 2]])
@@ -92,10 +92,10 @@ def left_handed(subject: Subject) -> list[Deviation]:
 
 
 def mixed_pbc(subject: Subject) -> list[Deviation]:
-    """A slab with pbc (True, True, False) against the same in a periodic cell with vacuum.
+    """A slab with pbc (True, True, False) agrees with the same slab in a periodic cell with vacuum.
 
-    The third cell vector of the slab is shorter than the slab is thick plus any cutoff, and its
-    atoms are also moved along it by several lengths: neither may matter.
+    The cell vector along the non-periodic direction is shorter than the thickness of the slab plus a cutoff, and
+    the atoms are also moved along it by several lengths; neither must change the result.
     """
     found = []
     for crystal in subject.crystals:
@@ -110,7 +110,7 @@ def mixed_pbc(subject: Subject) -> list[Deviation]:
 
 
 def zero_row(subject: Subject) -> list[Deviation]:
-    """A slab whose cell vector along the direction that is not periodic is zero."""
+    """A slab whose cell vector along the non-periodic direction is zero agrees with the slab in vacuum."""
     found = []
     for crystal in subject.crystals:
         expected = subject.answer(_in_vacuum(crystal), stress=False)
@@ -122,7 +122,7 @@ def zero_row(subject: Subject) -> list[Deviation]:
 
 
 def isolated_atom(subject: Subject) -> list[Deviation]:
-    """One atom alone: a finite energy and forces of shape (1, 3), zero."""
+    """An isolated atom has a finite energy, and forces of shape (1, 3) that are zero."""
     found = []
     for symbol in subject.samples.symbols:
         answer = subject.answer(Atoms(symbol))
@@ -136,7 +136,7 @@ def isolated_atom(subject: Subject) -> list[Deviation]:
 
 
 def distant_atoms(subject: Subject) -> list[Deviation]:
-    """Two atoms 1000 Angstrom apart have the energies of two single atoms and no forces."""
+    """Two atoms at a distance of 1000 Angstrom have the sum of the energies of isolated atoms, and no forces."""
     found = []
     for first, second in subject.samples.pairs:
         energy = subject.answer(Atoms(first)).energy + subject.answer(Atoms(second)).energy
@@ -150,26 +150,26 @@ def _name(atoms):
 
 
 def _changed(subject, change, transform=lambda answer: answer, *, structures=None):
-    """Deviations between a changed structure's answer and the transformed answer of the original."""
+    """Deviations between the results for a changed structure and the transformed results for the original."""
     found = []
     for atoms in subject.everything if structures is None else structures:
         changed = atoms.copy()
         change(changed)
         expected = transform(subject.answer(atoms))
-        subject.answer(atoms[::-1])  # a neighbour list kept from the original must not serve the changed one
+        subject.answer(atoms[::-1])  # so that a neighbour list of the original is not reused
         found += subject.compare(subject.answer(changed), expected, _name(atoms))
     return found
 
 
 def _rotation(rng):
-    """A random rotation matrix."""
+    """Random rotation matrix (3, 3)."""
     q, r = np.linalg.qr(rng.normal(size=(3, 3)))
     q = q * np.sign(np.diag(r))
     return q * np.linalg.det(q)
 
 
 def _transformed(answer, matrix):
-    """Forces and stress in the frame that the matrix turns to."""
+    """Results with forces and stress rotated by a matrix."""
     if answer.stress is None:
         stress = None
     else:
@@ -180,14 +180,14 @@ def _transformed(answer, matrix):
 def _supercell(subject, atoms, repetitions):
     one = subject.answer(atoms)
     expected = one._replace(forces=np.tile(one.forces, (int(np.prod(repetitions)), 1)))
-    # the energy of the expectation is per atom of the small cell
+    # energies are compared per atom
     expected = expected._replace(energy=one.energy * np.prod(repetitions))
     name = f"{_name(atoms)} {'x'.join(map(str, repetitions))}"
     return subject.compare(subject.answer(atoms.repeat(repetitions)), expected, name)
 
 
 def _in_vacuum(crystal):
-    """The crystal as a slab in a periodic cell with vacuum normal to its first two cell vectors."""
+    """Slab of a crystal in a periodic cell with vacuum normal to its first two cell vectors."""
     atoms = crystal.copy()
     normal = np.cross(atoms.cell.array[0], atoms.cell.array[1])
     normal /= np.linalg.norm(normal)

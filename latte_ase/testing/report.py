@@ -1,4 +1,4 @@
-"""What a check says: one `Check` per property, and the `Report` of all of them."""
+"""Results of the checks: a `Check` for every property, and the `Report` with all of them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ HEAD = ("property", "verdict", "value", "tolerance", "unit", "detail")
 
 @dataclass(frozen=True)
 class Check:
-    """One property of a calculator.
+    """Result of the check of one property.
 
     Attributes:
-        name: the property, as in `latte_ase.testing.PROPERTIES`.
-        value: the worst deviation found, in `unit`; None where nothing was measured.
-        tolerance: the largest value that passes, in `unit`.
+        name: name of the property, a key of `latte_ase.testing.PROPERTIES`.
+        value: largest deviation found, in `unit`; None where nothing was measured.
+        tolerance: largest value that passes, in `unit`.
         verdict: "pass", "fail" or "not applicable".
-        detail: where the worst deviation is, or the reason of the verdict.
-        unit: of value and tolerance; "" for a count of violations.
-        seconds: time it took.
+        detail: structure and quantity of the largest deviation, or the reason for the verdict.
+        unit: unit of value and tolerance; "" for a number of violations.
+        seconds: duration of the check.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Check:
     seconds: float = 0.0
 
     def cells(self) -> tuple[str, str, str, str, str, str]:
-        """Name, verdict, value, tolerance, unit and detail as they are printed."""
+        """Name, verdict, value, tolerance, unit and detail as printed."""
         value = "" if self.value is None else f"{self.value:.1e}" if self.unit else f"{self.value:.0f}"
         tolerance = "" if self.tolerance is None else f"{self.tolerance:.1e}" if self.unit else f"{self.tolerance:.0f}"
         return self.name, self.verdict, value, tolerance, self.unit, self.detail
@@ -42,13 +42,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one calculator.
+    """Results of all checks of one calculator; its text is a table.
 
     Attributes:
-        calculator: name of the calculator.
-        precision: "float32" or "float64": the set of tolerances.
-        elements: symbols in the structures.
-        checks: in the order of `latte_ase.testing.PROPERTIES`.
+        calculator: class name of the calculator.
+        precision: "float32" or "float64", the set of tolerances.
+        elements: chemical symbols in the structures.
+        checks: results in the order of `latte_ase.testing.PROPERTIES`.
     """
 
     calculator: str
@@ -58,7 +58,7 @@ class Report:
 
     @property
     def failures(self) -> tuple[Check, ...]:
-        """The checks that failed."""
+        """Checks that failed."""
         return tuple(check for check in self.checks if check.verdict == FAIL)
 
     @property
@@ -68,7 +68,7 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """Time of all checks."""
+        """Duration of all checks."""
         return sum(check.seconds for check in self.checks)
 
     def __getitem__(self, name: str) -> Check:
@@ -78,7 +78,7 @@ class Report:
         raise KeyError(f"There is no check {name!r} in this report; it has {[c.name for c in self.checks]}.")
 
     def to_json(self) -> str:
-        """The report as JSON; a value that is not finite becomes null."""
+        """Report as JSON; values that are not finite are null."""
         rows = []
         for check in self.checks:
             row = asdict(check)
@@ -88,17 +88,17 @@ class Report:
 
     @property
     def title(self) -> str:
-        """One line: what was checked."""
+        """One line with the calculator, the elements and the precision."""
         return f"{self.calculator}, {' '.join(self.elements)}, tolerances of {self.precision}"
 
     @property
     def summary(self) -> str:
-        """One line: how it ended."""
+        """One line with the number of checks of each verdict, and the duration."""
         counts = [f"{sum(c.verdict == v for c in self.checks)} {v}" for v in COLOURS]
         return f"{', '.join(counts)}; {self.seconds:.0f} s"
 
     def lines(self) -> list[tuple[str, str, str]]:
-        """Rows as printed: name, verdict (both padded), and the rest."""
+        """Rows as printed: name and verdict, both padded, and the other cells."""
         rows = [HEAD, *(check.cells() for check in self.checks)]
         width = [max(len(row[k]) for row in rows) for k in range(5)]
         return [
@@ -113,7 +113,7 @@ class Report:
     def __rich__(self):
         from rich.text import Text
 
-        # a table of rich would break the cells; a property stays one line, however narrow the terminal
+        # text instead of a table of rich, which would break the cells: one line per property in any terminal
         text = Text(f"{self.title}\n", no_wrap=True, overflow="ignore")
         for name, verdict, rest in self.lines():
             text.append(f"{name}  ").append(verdict, COLOURS.get(verdict.strip(), "bold")).append(f"  {rest}\n")

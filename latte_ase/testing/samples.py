@@ -1,4 +1,4 @@
-"""Structures that are checked: made here from elements and a seed, or given by the user."""
+"""Structures for the checks: built from elements and a seed, or given by the user."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ase.build import bulk, molecule
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii, reference_states
 
 SOLIDS = {"fcc": (1, 1, 1), "bcc": (2, 1, 1), "diamond": (1, 1, 1), "hcp": (1, 1, 1), "sc": (2, 2, 1)}
-"""Lattices that are built, and how often their conventional cell is repeated."""
+"""Lattices that are built, and repetitions of their conventional cell."""
 COMMON = ("Cu", "Au", "Si", "Al", "Ni", "Fe", "C", "H", "O")
-"""What is tried with a calculator that does not say which elements it knows, solids first."""
+"""Elements that are tried with a calculator that does not declare its elements, solids first."""
 MOLECULE_BOX = 3.1
-"""Side in Angstrom of the cube of one molecule of liquid water."""
+"""Side in Angstrom of the cube that one molecule occupies in liquid water."""
 SMALL = 8
-"""Given structures of up to this many atoms are repeated 3x3x3."""
+"""Largest number of atoms of a structure that is repeated 3x3x3."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Structures by what they are good for; all with pbc as said, atoms inside the cell.
+    """Structures for the checks, by kind; atoms lie inside the cell.
 
     Attributes:
-        symbols: of the elements, for single atoms.
-        crystals: periodic along all directions, off their sites.
-        clusters: not periodic.
-        primitive: periodic, in cells shorter than most cutoffs.
-        pairs: symbols of dimers.
+        symbols: chemical symbols, for isolated atoms.
+        crystals: structures that are periodic along all directions, with displaced atoms.
+        clusters: structures without periodicity.
+        primitive: periodic structures in cells smaller than most cutoffs.
+        pairs: chemical symbols of dimers.
     """
 
     symbols: tuple[str, ...]
@@ -40,12 +40,16 @@ class Samples:
 
 
 def known_elements(calc) -> tuple[str, ...]:
-    """Symbols that the calculator says it knows, or of `COMMON` those that it computes.
+    """Elements that a calculator declares, or those of `COMMON` for which it gives an energy.
 
-    Read are the attributes `allowed_atomic_numbers` and `implemented_elements`.
+    Args:
+        calc: an ASE calculator.
+
+    Returns:
+        Chemical symbols.
 
     Raises:
-        ValueError: it says nothing, and computes none of `COMMON`.
+        ValueError: the calculator declares no elements and computes none of `COMMON`.
     """
     declared = declared_elements(calc)
     if declared is not None:
@@ -61,7 +65,10 @@ def known_elements(calc) -> tuple[str, ...]:
 
 
 def declared_elements(calc) -> tuple[str, ...] | None:
-    """Symbols that the calculator says it knows, common ones first; None if it does not say."""
+    """Elements that a calculator declares, common ones first; None where it declares none.
+
+    The attributes `allowed_atomic_numbers` and `implemented_elements` are read.
+    """
     numbers = getattr(calc, "allowed_atomic_numbers", None)
     if numbers is None:
         symbols = getattr(calc, "implemented_elements", None)
@@ -74,9 +81,16 @@ def declared_elements(calc) -> tuple[str, ...] | None:
 
 
 def from_elements(symbols: Sequence[str], *, seed: int) -> Samples:
-    """Small structures of these elements: an alloy of the first two solids, water for H and O.
+    """Small structures of some elements: an alloy of the first two solids, and water for H and O.
 
-    Elements that are neither give a rocksalt-like lattice of the first three.
+    Elements for which neither applies give a rocksalt-like lattice of the first three of them.
+
+    Args:
+        symbols: chemical symbols.
+        seed: seed of the random displacements.
+
+    Raises:
+        ValueError: a symbol is not in the periodic table, or there is none.
     """
     unknown = [s for s in symbols if s not in atomic_numbers or s == "X"]
     if unknown or not symbols:
@@ -102,7 +116,11 @@ def from_elements(symbols: Sequence[str], *, seed: int) -> Samples:
 
 
 def from_structures(structures: Sequence[Atoms]) -> Samples:
-    """The user's structures, sorted by what they are good for; the originals stay as they are."""
+    """Structures of the user, sorted by kind; the originals are not changed.
+
+    Raises:
+        ValueError: there is no structure.
+    """
     if not structures:
         raise ValueError("structures is empty; give at least one, or None for built-in ones.")
     copies = [_plain(atoms) for atoms in structures]
@@ -119,7 +137,7 @@ def from_structures(structures: Sequence[Atoms]) -> Samples:
 
 
 def sheared(atoms, rng, amount=0.08):
-    """A copy with a general cell; fractional coordinates stay."""
+    """Copy with a triclinic cell and the same fractional coordinates."""
     atoms = atoms.copy()
     deformation = np.eye(3) + rng.uniform(-amount, amount, (3, 3))
     atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
@@ -127,18 +145,18 @@ def sheared(atoms, rng, amount=0.08):
 
 
 def displaced(atoms, rng, amount=0.05):
-    """A copy with every coordinate moved by a normal deviate of `amount` Angstrom."""
+    """Copy with normally distributed displacements of standard deviation `amount` in Angstrom."""
     atoms = atoms.copy()
     atoms.positions += rng.normal(scale=amount, size=(len(atoms), 3))
     return atoms
 
 
 def _computes(calc, symbol):
-    """Whether the calculator gives an energy of two such atoms."""
+    """Whether the calculator gives an energy for a dimer of an element."""
     atoms = Atoms([symbol] * 2, [(0, 0, 0), (0, 0, 1.1 * _contact(symbol, symbol))])
     try:
         return bool(np.isfinite(calc.get_property("energy", atoms)))
-    except Exception:  # whatever somebody's calculator raises for an element it does not know
+    except Exception:  # calculators raise various errors for an element they do not know
         return False
 
 
@@ -180,7 +198,7 @@ def _settled(atoms, rng):
 
 
 def _alloy(symbols, rng):
-    """Conventional cell of the first element, every second atom replaced by the second."""
+    """Conventional cell of the first element in which every second atom is replaced by the second element."""
     first, second = symbols[0], symbols[-1]
     lattice = _lattice(first)
     atoms = bulk(first, orthorhombic=lattice == "hcp", cubic=lattice != "hcp").repeat(SOLIDS[lattice])
@@ -194,7 +212,7 @@ def _primitive_solid(symbol, rng):
 
 
 def _lattice_of_all(symbols, repetitions, rng):
-    """A simple cubic lattice with the elements in turn."""
+    """Simple cubic lattice with alternating elements."""
     sites = np.array(list(np.ndindex(*repetitions)))
     names = [symbols[int(site.sum()) % len(symbols)] for site in sites]
     distance = 1.3 * max(_contact(a, b) for a, b in _pairs(symbols))
@@ -203,7 +221,7 @@ def _lattice_of_all(symbols, repetitions, rng):
 
 
 def _water(repetitions, rng):
-    """One molecule per cube at the density of the liquid; of 30 ways to turn them the least crowded."""
+    """Water molecules on a cubic lattice at the density of the liquid; of 30 random orientations the least crowded."""
     best, largest = None, -1.0
     for _ in range(30):
         atoms = Atoms(cell=np.multiply(repetitions, MOLECULE_BOX), pbc=True)
@@ -213,7 +231,7 @@ def _water(repetitions, rng):
             one.translate(MOLECULE_BOX * (np.array(site) + 0.5) - one.get_center_of_mass())
             atoms += one
         owner = np.arange(len(atoms)) // 3
-        atoms_twice = atoms.repeat(2)  # the nearest image may be that of the atom's own molecule
+        atoms_twice = atoms.repeat(2)  # the nearest image can belong to the molecule of the atom itself
         distances = atoms_twice.get_all_distances(mic=True)
         owner = np.concatenate([owner + k * len(owner) for k in range(8)])
         closest = distances[owner[:, None] != owner].min()

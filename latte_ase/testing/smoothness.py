@@ -1,9 +1,9 @@
-"""Energy, forces and their slope have no jumps along the distance of two atoms.
+"""Checks that energy, force and its derivative are continuous functions of the distance of two atoms.
 
-A scan in coarse steps finds places that are rougher than their surroundings.  There the step is
-halved again and again: third differences of a smooth function fall eightfold each time, those of
-a function with a kink twofold, those of a function with a jump not at all.  The size of a jump is
-therefore taken as the smallest estimate over all steps, which also keeps rounding out of it.
+A scan in coarse steps finds intervals that are rougher than their surroundings.  There the step is halved repeatedly:
+with each halving the third differences of a smooth function decrease by a factor of eight, those of a function with
+a kink by two, and those of a function with a jump not at all.  The size of a jump is therefore taken as the smallest
+estimate over all steps, which also excludes rounding errors.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from latte_ase.testing.subject import Deviation, Subject
 from latte_ase.testing.tolerances import Tolerances
 
 SHORTEST = 0.9
-"""Where a scan begins, in sums of two covalent radii."""
+"""Distance at which a scan begins, in units of the sum of two covalent radii."""
 LONGEST = 12.0
-"""Where it ends, in Angstrom: beyond the cutoffs in use."""
+"""Distance in Angstrom at which a scan ends, beyond the cutoffs in use."""
 STEP = 0.05
 HALVINGS = 20
-"""To 5e-8 Angstrom: a jump of the third derivative of the energy, which is allowed, has shrunk by then."""
+"""Number of halvings, to 5e-8 Angstrom, where a jump of the third derivative, which is allowed, has a small effect."""
 MUCH_SMALLER = 0.1
 SUSPECTS = 4
-"""Places that are looked at in the energy, and as many in the force."""
+"""Number of intervals that are examined, for the energy and for the force."""
 
 
 def energy_jump(subject: Subject) -> list[Deviation]:
-    """The energy has no jump between contact and 12 Angstrom."""
+    """The energy is continuous from contact to 12 Angstrom."""
     return _all_pairs(subject, "energy", lambda s: s.energy_jump, "eV")
 
 
 def forces_jump(subject: Subject) -> list[Deviation]:
-    """The force has no jump: the energy has no kink."""
+    """The force is continuous from contact to 12 Angstrom."""
     return _all_pairs(subject, "force", lambda s: s.forces_jump, "eV/Å")
 
 
 def slope_jump(subject: Subject) -> list[Deviation]:
-    """The derivative of the force has no jump: second derivatives, hence phonons, are continuous."""
+    """The derivative of the force, on which phonons depend, is continuous from contact to 12 Angstrom."""
     return _all_pairs(subject, "slope", lambda s: s.slope_jump, "eV/Å²")
 
 
 def _all_pairs(subject, quantity, tolerance, unit):
     found = []
     for pair in subject.samples.pairs:
-        if pair not in subject.scans:  # three properties look at one scan
+        if pair not in subject.scans:  # three properties share one scan
             subject.scans[pair] = jumps(_dimer(subject, pair), _start(pair), subject.tolerances)
         value, distance = subject.scans[pair][quantity]
         where = f"{'-'.join(pair)} at {distance:.3f} Å"
@@ -61,7 +61,7 @@ def _start(pair):
 
 
 def _dimer(subject, pair):
-    """Function r -> (energy, force along the axis on the second atom)."""
+    """Function of the distance that returns the energy and the force on the second atom along the axis."""
     atoms = Atoms(pair, np.zeros((2, 3)))
 
     @cache
@@ -74,15 +74,15 @@ def _dimer(subject, pair):
 
 
 def jumps(at: Callable, start: float, tolerances: Tolerances) -> dict[str, tuple[float, float]]:
-    """Largest jumps of a curve and where they are.
+    """Largest jumps of a curve, and their positions.
 
     Args:
-        at: function r -> (energy, force).
-        start: where the scan begins, in Angstrom.
-        tolerances: a place is left when what it has is known to be much smaller.
+        at: function of the distance in Angstrom that returns energy and force.
+        start: start of the scan in Angstrom.
+        tolerances: the search in an interval ends when its jump is known to be much smaller than the tolerance.
 
     Returns:
-        {"energy", "force", "slope": (upper bound of the size, distance in Angstrom)}.
+        For "energy", "force" and "slope" an upper bound of the largest jump, and its distance in Angstrom.
     """
     grid = start + STEP * np.arange(int((LONGEST - start) / STEP))
     curve = np.array([at(float(r)) for r in grid])
@@ -102,24 +102,24 @@ def jumps(at: Callable, start: float, tolerances: Tolerances) -> dict[str, tuple
 
 
 def _third(values):
-    """Third differences of equidistant values; entry k belongs to the interval from k + 1 to k + 2."""
+    """Absolute third differences of equidistant values; entry k belongs to the interval from k + 1 to k + 2."""
     return np.abs(np.diff(values, n=3))
 
 
 def _suspects(values):
-    """Intervals (index of the left end) whose third difference stands out most from those around it."""
+    """Intervals, by the index of their left end, whose third differences exceed those around them most."""
     rough = _third(values)
     if not np.isfinite(rough).all():
         return [int(np.flatnonzero(~np.isfinite(rough))[0]) + 1]
     floor = 1e-15 * np.abs(values).max() + 1e-300
     ratio = np.empty(len(rough))
     for k in range(len(rough)):
-        # a cutoff has rough places on one side and nothing on the other: the calmer side counts
+        # at a cutoff the function is rough on one side and zero on the other: the smoother side counts
         sides = rough[max(k - 8, 0) : max(k - 2, 0)], rough[k + 3 : k + 9]
         ratio[k] = rough[k] / (min(np.median(side) for side in sides if len(side)) + floor)
     chosen: list[int] = []
     for k in np.argsort(-ratio):
-        if all(abs(k - other) > 2 for other in chosen):  # one jump shows in three neighbouring differences
+        if all(abs(k - other) > 2 for other in chosen):  # a jump contributes to three adjacent differences
             chosen.append(int(k))
         if len(chosen) == SUSPECTS:
             break
@@ -127,10 +127,10 @@ def _suspects(values):
 
 
 def _follow(value, left, enough):
-    """Bounds of a jump, and of a jump of the slope, in the interval from `left`, and where it ends up.
+    """Upper bounds of a jump and of a jump of the slope in the interval from `left`, and its position.
 
-    Each round halves the step and goes on with the roughest interval of those about the last one,
-    until the bounds are as small as `enough` (one or both).
+    Each round halves the step and continues with the roughest of the intervals around the last one, until the
+    bounds (one or both) are below `enough`.
     """
     jump = slope = np.inf
     step = STEP

@@ -1,4 +1,4 @@
-"""The table of properties, and the function that goes through it."""
+"""Table of the properties that are checked, and the function that checks them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PROPERTIES: dict[str, Callable[[Subject], list[Deviation]]] = {
     "missing property": contract.missing_property,
     "unknown element": contract.unknown_element,
 }
-"""Name of a property and its check.  The docstring of the check says what is asked."""
+"""Checks by the name of their property; the docstring of a check states the property."""
 
 
 def check_calculator(
@@ -66,29 +66,33 @@ def check_calculator(
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
 ) -> Report:
-    """Check an ASE calculator: its physics, and what ASE asks of it.
+    """Check the physical consistency of an ASE calculator and its conformance to the rules of ASE.
 
-    >>> from ase.calculators.emt import EMT
-    >>> report = check_calculator(EMT(), elements=["Cu", "Au"])
-    >>> report["rotation"].verdict
-    'pass'
-
-    The calculator is used as it is: it keeps its cache, and the last structure it was asked about.
+    The calculator is not copied: its cache and its last structure change.
 
     Args:
         calc: an instance of an ASE calculator.
-        structures: what to check it on; None makes small structures of `elements`.  Dimers and
-            single atoms are made of the elements of the structures.
-        elements: symbols; None takes what the calculator says it knows, else tries common ones.
-        precision: "float64" or "float32", the set of tolerances; None reads the calculator's
-            `dtype` or `default_dtype`, and is float64 where there is none.
-        tolerances: own tolerances instead of the set.
-        only: names of `PROPERTIES`; None checks all.
-        seed: of all that is random.
-        progress: called with the name of each property before it is checked.
+        structures: structures for the checks; None builds small structures of `elements`.  Dimers and
+            isolated atoms are built from the elements of the structures.
+        elements: chemical symbols; None takes those that the calculator declares, or common ones that it computes.
+        precision: "float64" or "float32", the set of tolerances; None reads the attribute `dtype` or
+            `default_dtype` of the calculator, and is "float64" where there is none.
+        tolerances: tolerances that replace the set.
+        only: names of `PROPERTIES` to check; None checks all.
+        seed: seed of random displacements and directions.
+        progress: function that is called with the name of each property before it is checked.
+
+    Returns:
+        The result of every check.
 
     Raises:
-        ValueError: an unknown precision or property, no elements to be found, or a calculator without forces.
+        ValueError: an unknown precision or property, no elements, or a calculator without energy or forces.
+
+    Examples:
+        >>> from ase.calculators.emt import EMT
+        >>> report = check_calculator(EMT(), elements=["Cu", "Au"])
+        >>> report["rotation"].verdict
+        'pass'
     """
     precision = precision_of(calc) if precision is None else precision
     if precision not in TOLERANCES:
@@ -105,7 +109,7 @@ def check_calculator(
         raise ValueError(f"There is no property {strange[0]!r}; allowed are {', '.join(PROPERTIES)}.")
     checks = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the structures are unusual on purpose, and some calculators say so
+        warnings.simplefilter("ignore")  # the structures are unusual on purpose, and some calculators warn
         if structures is None:
             samples = from_elements(known_elements(calc) if elements is None else elements, seed=seed)
         else:
@@ -128,7 +132,7 @@ def _check(name, subject) -> Check:
         verdict = PASS if worst.excess <= 1 else FAIL
     except NotApplicable as reason:
         verdict, detail = NOT_APPLICABLE, str(reason)
-    except Exception as error:  # somebody else's calculator may raise anything, and that is a result
+    except Exception as error:  # a calculator may raise any error, which is a result
         message = " ".join(str(error).split())
         verdict, detail = FAIL, f"raised {type(error).__name__}: {message:.150}"
     return Check(name, value, tolerance, verdict, detail, unit, time.perf_counter() - start)

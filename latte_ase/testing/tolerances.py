@@ -1,4 +1,4 @@
-"""How far from exact a calculator may be, and why: one set for float64, one for float32."""
+"""Tolerances of the checks and the reasons for them: one set for float64, one for float32."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tolerances:
-    """Largest deviations that pass, and the steps that go with them.
+    """Largest deviations that pass, and steps of finite differences.
 
-    The first three are for numbers that are equal on paper (a rotated structure, a second call).
-    `forces`, `forces_difference` hold for forces up to 1 eV/Angstrom and grow in proportion to the
-    largest force beyond, since rounding does; `stress` and `stress_difference` likewise with 0.1
-    eV/Angstrom^3.
+    `energy`, `forces` and `stress` hold for quantities that are equal in exact arithmetic (a rotated structure, a
+    second call).  The tolerances of forces hold for forces up to 1 eV/Angstrom and grow in proportion to larger
+    forces, as rounding errors do; those of the stress likewise from 0.1 eV/Angstrom^3 on.
 
     Attributes:
-        energy: eV/atom.
-        forces: eV/Angstrom.
-        stress: eV/Angstrom^3.
-        step: Angstrom, of finite differences of the energy.
-        forces_difference: eV/Angstrom, forces against finite differences.
-        strain: step of finite differences over strain.
-        stress_difference: eV/Angstrom^3, stress against finite differences.
-        energy_jump: eV, in a scan of a dimer.
-        forces_jump: eV/Angstrom, likewise.
-        slope_jump: eV/Angstrom^2, of dF/dr, likewise.
-        drift: meV/atom/ps at constant energy.
+        energy: deviation of the energy in eV/atom.
+        forces: deviation of forces in eV/Angstrom.
+        stress: deviation of the stress in eV/Angstrom^3.
+        step: step in Angstrom of finite differences with respect to positions.
+        forces_difference: deviation of forces from finite differences in eV/Angstrom.
+        strain: step of finite differences with respect to strain.
+        stress_difference: deviation of the stress from finite differences in eV/Angstrom^3.
+        energy_jump: jump of the energy of a dimer in eV.
+        forces_jump: jump of the force in a dimer in eV/Angstrom.
+        slope_jump: jump of the derivative of the force in a dimer in eV/Angstrom^2.
+        drift: drift of the total energy in meV/atom/ps.
     """
 
     energy: float
@@ -42,8 +41,8 @@ class Tolerances:
 
 
 # Rounding of an energy of 1e4 eV/atom is 2e-12; coordinates shifted by 1000 Angstrom are rounded to
-# 1e-13, times force constants of 100 eV/Angstrom^2.  The tolerances stand three orders above that
-# and far below anything that a simulation sees.
+# 1e-13, times force constants of 100 eV/Angstrom^2.  The tolerances are three orders of magnitude larger,
+# and far below what matters in a simulation.
 # Five-point differences: truncation step^4/30 times the fifth derivative (1e6 eV/Angstrom^5 for the
 # stiffest bonds) is 5e-7 eV/Angstrom; rounding 1e-12 eV / step is 1e-9.  Of the strain: the same
 # displacements per atom, divided by a volume.
@@ -88,19 +87,19 @@ FLOAT32 = Tolerances(
 )
 
 TOLERANCES = {"float64": FLOAT64, "float32": FLOAT32}
-"""By precision."""
+"""Tolerances by precision, "float64" and "float32"."""
 
 
 def precision_of(calc) -> str:
-    """The precision that a calculator states about itself, else "float64".
+    """Precision that a calculator declares, "float64" where it declares none.
 
-    Read are the attributes `dtype` and `default_dtype`, and the same keys of `todict()`.
+    The attributes `dtype` and `default_dtype`, and the same keys of `todict()`, are read.
     """
     stated = [getattr(calc, name, None) for name in ("dtype", "default_dtype")]
     try:
         described = calc.todict()
         stated += [described.get(name) for name in ("dtype", "default_dtype")]
-    except Exception:  # todict is somebody else's code, and optional
+    except Exception:  # todict is optional, and may fail
         pass
     for value in stated:
         if value is not None and "32" in str(value):

@@ -1,4 +1,4 @@
-"""Ensembles: the rules of motion, as pure step functions."""
+"""Statistical ensembles of molecular dynamics, as pure step functions."""
 
 from latte_ase.simulate.ensembles.base import Ensemble
 from latte_ase.simulate.ensembles.bussi import Bussi

@@ -1,8 +1,8 @@
-"""What an ensemble is: a few numbers, and two pure functions around one evaluation of forces.
+"""Base class of ensembles: parameters, and two pure functions around one evaluation of forces.
 
-A step is advance - forces - finish.  `advance` ends with the positions at which forces are needed,
-so that the loop (`simulate.chunk`) can look whether the pair list still serves there before it
-computes anything.  Adding an ensemble means one file here that fills in this class.
+A step is advance - forces - finish.  `advance` ends with the positions at which forces are needed, so that
+the loop (`latte_ase.simulate.device_loop`) can test whether the neighbour list is still valid there before it
+computes forces.  A new ensemble is one module here with a subclass of `Ensemble`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from latte_ase.simulate.state import State, System
 
 @dataclass(frozen=True)
 class Ensemble(ABC):
-    """Common to all ensembles.
+    """Base class of ensembles: a frozen dataclass of parameters with the functions of a step.
 
     Attributes:
         positive: names of the fields that must be larger than 0.
-        changes_cell: the cell is scaled, which needs periodic boundaries.
-        conserves_momentum: a total momentum of 0 stays 0, and is no degree of freedom.
-        scales_velocities: the thermostat only scales velocities, so there must be some.
+        changes_cell: whether the cell is scaled, which requires periodic boundaries.
+        conserves_momentum: whether a total momentum of 0 is conserved, and so is not a degree of freedom.
+        scales_velocities: whether the thermostat only scales velocities, which must then not be zero.
+
+    Raises:
+        ValueError: a field is not finite, or one of `positive` is not larger than 0.
     """
 
     positive: ClassVar[tuple[str, ...]] = ()
@@ -45,30 +48,42 @@ class Ensemble(ABC):
 
     @abstractmethod
     def parameters(self, *, freedom: int, mobile: int) -> dict[str, Any]:
-        """Numbers that the step functions take, beside the time step; other values compile nothing.
+        """Numbers that the step functions need, in addition to the time step; new values need no compilation.
 
         Args:
-            freedom: degrees of freedom.
-            mobile: atoms that are not fixed.
+            freedom: number of degrees of freedom.
+            mobile: number of atoms that are not fixed.
         """
 
     def own(self) -> dict[str, np.ndarray]:
-        """Own variables at the start."""
+        """Initial values of the variables of the thermostat, {name: array}."""
         return {}
 
     @staticmethod
     @abstractmethod
     def advance(state: State, system: System, p: dict[str, Any], key) -> State:
-        """All of a step before the forces.
+        """First part of a step, before the forces are computed.
 
         Args:
-            state: a finished step.
-            system: masses, volume.
+            state: state after the last step.
+            system: masses and volume.
             p: `parameters`, and "timestep".
             key: random key of this step.
+
+        Returns:
+            State with the positions at which forces are needed.
         """
 
     @staticmethod
     @abstractmethod
     def finish(state: State, system: System, p: dict[str, Any]) -> State:
-        """All of a step after the forces; the caller counts the step."""
+        """Second part of a step, after the forces have been computed.
+
+        Args:
+            state: state with the forces at the positions of `advance`.
+            system: masses and volume.
+            p: `parameters`, and "timestep".
+
+        Returns:
+            State after the step; the caller increments the number of steps.
+        """

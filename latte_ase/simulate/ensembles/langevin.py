@@ -1,4 +1,4 @@
-"""Constant temperature: Langevin dynamics."""
+"""Langevin dynamics: the canonical ensemble."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from latte_ase.simulate.state import drift, kick
 
 @dataclass(frozen=True)
 class Langevin(Ensemble):
-    """Friction and noise on every atom, split as BAOAB: Leimkuhler & Matthews, J. Chem. Phys. 138, 174102 (2013).
+    """Langevin dynamics with the BAOAB splitting: the canonical ensemble.
 
-    B: v += dt/2 F/m,  A: r += dt/2 v,  O: v = c v + sqrt((1 - c^2) kT/m) N(0, 1),  c = exp(-friction dt)
+        B: v += dt/2 F/m,  A: r += dt/2 v,  O: v = c v + sqrt((1 - c^2) kT/m) N(0, 1),  c = exp(-friction dt)
 
-    Samples the canonical distribution of a harmonic system exactly at any stable time step.  Each atom
-    is thermostatted by itself, which also makes stiff and weakly coupled systems ergodic; the centre
-    of mass diffuses.
+    (Leimkuhler & Matthews, J. Chem. Phys. 138, 174102 (2013)).  Positions of a harmonic system are sampled exactly at
+    any stable time step.  Friction and noise act on each atom, so stiff and weakly coupled systems are sampled
+    ergodically too; the centre of mass diffuses.
 
     Attributes:
-        temperature_K: in Kelvin.
-        friction: inverse ASE time, such as 0.01 / units.fs.
+        temperature_K: temperature in Kelvin.
+        friction: friction coefficient in inverse units of ASE's time, such as 0.01 / units.fs.
     """
 
     temperature_K: float
@@ -34,21 +34,21 @@ class Langevin(Ensemble):
     conserves_momentum: ClassVar = False
 
     def parameters(self, *, freedom, mobile):
-        """Thermal energy in eV, friction."""
+        """Thermal energy in eV and friction."""
         return {"kT": units.kB * self.temperature_K, "friction": self.friction}
 
     @staticmethod
     def advance(state, system, p, key):
-        """B A O A."""
+        """Substeps B A O A."""
         dt = p["timestep"]
         state = drift(kick(state, system, dt / 2), dt / 2)
         noise = jax.random.normal(key, state.velocities.shape, state.velocities.dtype)
         kept = jnp.exp(-p["friction"] * dt)
-        # expm1 keeps the digits of 1 - c^2 in float32 where friction * dt is small
+        # expm1 avoids cancellation in 1 - c^2 where friction * dt is small
         spread = jnp.sqrt(-jnp.expm1(-2 * p["friction"] * dt) * p["kT"] * system.inverse_mass)
         return drift(state._replace(velocities=kept * state.velocities + spread * noise), dt / 2)
 
     @staticmethod
     def finish(state, system, p):
-        """B."""
+        """Substep B."""
         return kick(state, system, p["timestep"] / 2)

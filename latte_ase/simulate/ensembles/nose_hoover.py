@@ -1,4 +1,4 @@
-"""Constant temperature, deterministic: a Nose-Hoover chain."""
+"""Nose-Hoover chain: the canonical ensemble by deterministic dynamics."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from latte_ase.simulate.state import State, System, drift, kick, kinetic_energy
 
 _CUBE_ROOT = 2 ** (1 / 3)
 FOURTH_ORDER = (1 / (2 - _CUBE_ROOT), -_CUBE_ROOT / (2 - _CUBE_ROOT), 1 / (2 - _CUBE_ROOT))
-"""Weights of a symmetric splitting of fourth order: Yoshida, Phys. Lett. A 150, 262 (1990)."""
+"""Weights of a symmetric splitting of fourth order (Yoshida, Phys. Lett. A 150, 262 (1990))."""
 
 
 def _chain(scale, bath, momentum, kinetic, time, p):
-    """One symmetric pass over the chain: factor of the velocities, and the chain, after `time`."""
+    """Scale factor of the velocities, and variables of the chain, after `time`: one symmetric pass over the chain."""
     inertia, last = p["inertia"], momentum.shape[0] - 1
 
     def push(momentum, k):
@@ -39,10 +39,7 @@ def _chain(scale, bath, momentum, kinetic, time, p):
 
 
 def couple(state: State, system: System, p) -> State:
-    """The thermostat acts for half a time step.
-
-    Tuckerman et al., J. Phys. A 39, 5629 (2006).
-    """
+    """State after the thermostat has acted for half a time step (Tuckerman et al., J. Phys. A 39, 5629 (2006))."""
     kinetic, scale = kinetic_energy(state, system), jnp.ones((), state.velocities.dtype)
     bath, momentum = state.own["bath"], state.own["momentum"]
     for weight in FOURTH_ORDER:
@@ -52,15 +49,15 @@ def couple(state: State, system: System, p) -> State:
 
 @dataclass(frozen=True)
 class NoseHooverChain(Ensemble):
-    """A Nose-Hoover chain, as `ase.md.nose_hoover_chain.NoseHooverChainNVT`; no random numbers.
+    """Nose-Hoover chain, as `ase.md.nose_hoover_chain.NoseHooverChainNVT`: the canonical ensemble, deterministic.
 
-    Martyna, Klein & Tuckerman, J. Chem. Phys. 97, 2635 (1992).  A harmonic or a very small system may
-    need a long time to forget its start; there take `Langevin`.
+    (Martyna, Klein & Tuckerman, J. Chem. Phys. 97, 2635 (1992)).  Harmonic and very small systems can remain correlated
+    with their initial state for a long time; use `Langevin` for them.
 
     Attributes:
-        temperature_K: in Kelvin.
-        tdamp: period of the thermostat in ASE's unit, such as 100 time steps.
-        tchain: thermostats in the chain.
+        temperature_K: temperature in Kelvin.
+        tdamp: characteristic time of the thermostat in ASE's unit, such as 100 time steps.
+        tchain: number of thermostats in the chain.
     """
 
     temperature_K: float
@@ -69,14 +66,14 @@ class NoseHooverChain(Ensemble):
     positive: ClassVar = ("temperature_K", "tdamp", "tchain")
 
     def parameters(self, *, freedom, mobile):
-        """Thermal energy in eV, degrees of freedom, inertia of each thermostat."""
+        """Thermal energy in eV, degrees of freedom, and inertia of each thermostat."""
         kT = units.kB * self.temperature_K
         inertia = np.full(self.tchain, kT * self.tdamp**2)
         inertia[0] *= freedom
         return {"kT": kT, "freedom": freedom, "inertia": inertia}
 
     def own(self):
-        """Coordinates and momenta of the thermostats, at rest."""
+        """Initial coordinates and momenta of the thermostats, which are 0."""
         return {"bath": np.zeros(self.tchain), "momentum": np.zeros(self.tchain)}
 
     @staticmethod

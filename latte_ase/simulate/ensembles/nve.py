@@ -1,4 +1,4 @@
-"""Constant energy: velocity Verlet."""
+"""Velocity Verlet: the microcanonical ensemble."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from latte_ase.simulate.state import drift, kick
 
 @dataclass(frozen=True)
 class NVE(Ensemble):
-    """Velocity Verlet, as `ase.md.verlet.VelocityVerlet`.
+    """Velocity Verlet, as `ase.md.verlet.VelocityVerlet`: the microcanonical ensemble.
 
-    v += dt/2 F/m,  r += dt v,  v += dt/2 F(r)/m       (Swope et al., J. Chem. Phys. 76, 637 (1982))
+        v += dt/2 F/m,  r += dt v,  v += dt/2 F(r)/m
+
+    (Swope et al., J. Chem. Phys. 76, 637 (1982)).
     """
 
     def parameters(self, *, freedom, mobile):
-        """None."""
+        """No parameters."""
         return {}
 
     @staticmethod
     def advance(state, system, p, key):
-        """First half of the kick, then the drift."""
+        """Half a kick, drift."""
         return drift(kick(state, system, p["timestep"] / 2), p["timestep"])
 
     @staticmethod
     def finish(state, system, p):
-        """Second half of the kick."""
+        """Half a kick."""
         return kick(state, system, p["timestep"] / 2)
