@@ -24,7 +24,7 @@ from report import DOCS, insert
 from latte_ase import evaluate, list_models, load_model
 from latte_ase.io.pretrained import models_folder
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import frames_of
+from latte_ase.training.train import frames_of
 
 COPY = DOCS / "performance" / "apax.jsonl"
 TEACHERS = {"latte-si": "latte-si-large"}

@@ -33,7 +33,7 @@ from latte_ase import LatteCalculator, finetune, load_model, predict
 from latte_ase.io import model_file
 from latte_ase.io.pretrained import FILE
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import CHECKPOINT
+from latte_ase.training.folder import CHECKPOINT
 from latte_ase.training.reference_energies import refitted
 
 TEMPERATURE = 500.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from latte_ase.io.pretrained import list_models, load_model
     from latte_ase.model.potential import Potential
     from latte_ase.prediction import predict
-    from latte_ase.training.loop import train
+    from latte_ase.training.train import train
 
 _WHERE = {
     "LatteCalculator": "latte_ase.calculator",
@@ -31,7 +31,7 @@ _WHERE = {
     "load_model": "latte_ase.io.pretrained",
     "predict": "latte_ase.prediction",
     "save_model": "latte_ase.io.model_file",
-    "train": "latte_ase.training.loop",
+    "train": "latte_ase.training.train",
     "use_compilation_cache": "latte_ase.io.compilation_cache",
 }
 

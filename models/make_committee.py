@@ -19,7 +19,7 @@ from latte_ase.io import model_file
 from latte_ase.io.model_file import save_model
 from latte_ase.io.pretrained import models_folder
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import frames_of
+from latte_ase.training.train import frames_of
 from latte_ase.uncertainty import assess, last_layer
 
 HELD = 400

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-from latte_ase.evaluation import evaluate
+from latte_ase.evaluation import Evaluation, evaluate
 from latte_ase.finetuning import replay
 from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
@@ -27,13 +28,14 @@ from latte_ase.io.pretrained import FILE, find, load_model
 from latte_ase.model.potential import Potential
 from latte_ase.training import reference_energies
 from latte_ase.training.config import TrainingConfig, plain
-from latte_ase.training.dataset import closest_approaches, prepare, split
+from latte_ase.training.dataset import Frame, Structures, closest_approaches, prepare, split
+from latte_ase.training.fit import fit
+from latte_ase.training.folder import CHECKPOINT, TrainingFolder, check_folder
+from latte_ase.training.history import Report, epoch_bar
 from latte_ase.training.identity import checksum, lasting
-from latte_ase.training.loop import CHECKPOINT, check_folder, fit
 from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
 from latte_ase.training.plausibility import refuse_implausible_labels
-from latte_ase.training.progress import epoch_bar
 from latte_ase.training.reference_energies import given_reference_energies
 
 STEPS = 2500
@@ -50,10 +52,22 @@ ADVICE = "Or set {name}_weight to 0."
 
 @dataclass(frozen=True)
 class _Frames:
-    """Labelled structures, those to train on and those held out."""
+    """Structures of a fine-tuning.
 
-    train: list[Atoms]
-    held: list[Atoms]
+    Attributes:
+        new: labelled, of the new level of theory.
+        old: labelled, of the base model's data; those that are replayed, and those held out.
+        replayed: the latter as they were given.
+    """
+
+    new: Structures
+    old: Structures
+    replayed: list[Atoms]
+
+    @property
+    def as_given(self) -> dict[str, list[Atoms]]:
+        """What has to be the same for a fine-tuning to go on, by use."""
+        return {"train": self.new.train, "held": self.new.held, "replayed": self.replayed}
 
 
 def finetune(
@@ -68,7 +82,7 @@ def finetune(
     energies: dict[str, float] | None = None,
     patience: int = 50,
     resume: bool = False,
-    report=None,
+    report: Report | None = None,
     **training,
 ) -> FineTuned:
     """Adapt a model to new labels.
@@ -104,73 +118,55 @@ def finetune(
         ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
             `valid`, or `out` is where the base model is; nothing has been trained yet.
     """
-    folder = None if out is None else Path(out).expanduser()
-    if folder is not None:
-        check_folder(folder, resume=resume)
-        _refuse_folder_of_base(folder, model)
-    elif resume:
-        raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
+    path = _folder(out, model, resume=resume)
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
     refuse_idle_decay(settings, base, parametrise(base).start)
-    new = _new_frames(frames, valid, valid_fraction, settings)
-    memories = [] if replayed is None else read_frames(replayed)
-    old = _base_frames(base, memories, valid_fraction, settings)
+    chosen = _frames(base, frames, valid, replayed, valid_fraction, settings)
     if "epochs" not in training:
-        batches = -(-(len(new.train) + min(len(new.train), len(old.train))) // settings.batch_size)
-        settings = replace(settings, epochs=max(10, -(-STEPS // batches)))
-    extended = with_elements(base, new.train + new.held)
-    if energies is None:
-        start = reference_energies.refitted(extended, new.train)
-    else:
-        start = replace(extended, reference_energies=given_reference_energies(energies, extended.elements))
-
-    labels = settings.labels
-    stages = {"base model": base, "E0 re-fitted": start} if extended is base else {"E0 re-fitted": start}
-    evaluations = {stage: evaluate(potential, new.held, labels=labels) for stage, potential in stages.items()}
-    base_evaluations = {"base model": evaluate(base, old.held, labels=labels)} if old.held else {}
-
+        settings = replace(settings, epochs=_default_epochs(chosen, settings.batch_size))
+    start = _start(base, chosen.new, energies)
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
-    train = new.train + reference_energies.moved(old.train, base, start)
-    held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
-    prepared = prepare(start, train)
-    start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
-    sets = {"train": new.train, "held": new.held, "replayed": memories}
-    given = [lasting(settings), name, energies and plain(energies), valid_fraction]
-    if folder is not None and not resume:  # not before all was checked; else a checkpoint would lie beside an old model
-        (folder / FILE).unlink(missing_ok=True)
-    with epoch_bar(settings.epochs, f"fine-tuning ({name})", report) as show:
+    folder = None
+    if path is not None:
+        given = [lasting(settings), name, energies and plain(energies), valid_fraction]
+        folder = TrainingFolder(path, checksum(given, chosen.as_given, base=base), settings.epochs, resume)
+        if not resume:  # not before all was checked; else a checkpoint would lie beside an old model
+            (path / FILE).unlink(missing_ok=True)
+    with nullcontext(report) if report else epoch_bar(f"fine-tuning ({name})", settings.epochs) as show:
         result = fit(
-            start,
-            settings,
-            prepare(start, train, skin=settings.skin) if settings.skin else prepared,
-            prepare(start, held),
+            *_prepared(base, start, chosen, settings),
             parametrise=parametrise,
-            order=replay.order(len(new.train), len(old.train), settings.seed),
+            order=replay.order(len(chosen.new.train), len(chosen.old.train), settings.seed),
             folder=folder,
-            resume=resume,
-            identity=checksum(given, sets, base=base),
             patience=patience,
             report=show,
         )
-
-    evaluations["fine-tuned"] = evaluate(result.potential, new.held, labels=labels)
-    if old.held:
-        base_evaluations["fine-tuned"] = evaluate(
-            reference_energies.with_those_of(base, result.potential), old.held, labels=labels
-        )
+    evaluations = _evaluations(base, start, result.potential, chosen.new.held, settings.labels)
     facts = {
         "strategy": name,
-        "frames": len(new.train),
+        "frames": len(chosen.new.train),
         "training": settings.to_dict(),
         "held_out": {stage: evaluation.metrics for stage, evaluation in evaluations.items()},
     }
-    potential = replace(result.potential, metadata=_metadata(base, folder, facts))
-    path = None
-    if folder is not None:
-        path = save_model(potential, folder / FILE)
-        (folder / CHECKPOINT).unlink()  # one that stopped early would look unfinished
-    return FineTuned(potential, result.history, evaluations, base_evaluations, path)
+    potential = replace(result.potential, metadata=_metadata(base, path, facts))
+    of_base = _base_evaluations(base, potential, chosen.old.held, settings.labels)
+    if path is not None:
+        save_model(potential, path / FILE)
+        (path / CHECKPOINT).unlink()  # one that stopped early would look unfinished
+    return FineTuned(potential, result.history, evaluations, of_base, path and path / FILE)
+
+
+def _folder(out: str | Path | None, model, *, resume: bool) -> Path | None:
+    """The folder for the new model, if a fine-tuning may begin or go on there."""
+    if out is None:
+        if resume:
+            raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
+        return None
+    path = Path(out).expanduser()
+    check_folder(path, resume=resume)
+    _refuse_folder_of_base(path, model)
+    return path
 
 
 def _refuse_folder_of_base(folder: Path, model) -> None:
@@ -206,7 +202,14 @@ def _settings(training: dict) -> TrainingConfig:
     return TrainingConfig(**{**DEFAULTS, **training})
 
 
-def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) -> _Frames:
+def _frames(base: Potential, frames, valid, replayed, valid_fraction: float, settings: TrainingConfig) -> _Frames:
+    """All structures, with the labels that the loss needs; arguments as in `finetune`."""
+    memories = [] if replayed is None else read_frames(replayed)
+    new = _new_frames(frames, valid, valid_fraction, settings)
+    return _Frames(new, _old_frames(base, memories, valid_fraction, settings), memories)
+
+
+def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) -> Structures:
     """The new frames, split, with labels that are there and belong together."""
     structures = read_frames(frames)
     require_labels(structures, settings.labels, otherwise=ADVICE)
@@ -218,26 +221,50 @@ def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) 
             "frames, or held-out frames as `valid`."
         )
     if valid is None:
-        return _split(structures, valid_fraction, settings.seed)
+        return split(structures, valid_fraction, settings.seed)
     held = read_frames(valid)
     require_labels(held, settings.labels, "the held-out frames", otherwise=ADVICE)
-    return _Frames(structures, held)
+    return Structures(structures, held)
 
 
-def _base_frames(base: Potential, memories: list[Atoms], valid_fraction: float, settings: TrainingConfig) -> _Frames:
+def _old_frames(base: Potential, memories: list[Atoms], valid_fraction: float, settings: TrainingConfig) -> Structures:
     """Frames of the base model's data with labels, split; none where none are given."""
     if not memories:
-        return _Frames([], [])
+        return Structures([], [])
     structures = replay.labelled(base, memories, settings.labels)
     require_labels(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
     if len(structures) < 2:
         raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")
-    return _split(structures, valid_fraction, settings.seed)
+    return split(structures, valid_fraction, settings.seed)
 
 
-def _split(structures: list[Atoms], fraction: float, seed: int) -> _Frames:
-    kept, out_of = split(len(structures), fraction, seed)
-    return _Frames([structures[k] for k in kept], [structures[k] for k in out_of])
+def _default_epochs(frames: _Frames, batch_size: int) -> int:
+    """Epochs for `STEPS` steps, at least 10."""
+    n_new, n_old = len(frames.new.train), len(frames.old.train)
+    batches = -(-(n_new + min(n_new, n_old)) // batch_size)
+    return max(10, -(-STEPS // batches))
+
+
+def _start(base: Potential, new: Structures, energies: dict[str, float] | None) -> Potential:
+    """The base model with all elements and with the E0 of the new level of theory."""
+    extended = with_elements(base, new.train + new.held)
+    if energies is None:
+        return reference_energies.refitted(extended, new.train)
+    return replace(extended, reference_energies=given_reference_energies(energies, extended.elements))
+
+
+def _prepared(
+    base: Potential, start: Potential, frames: _Frames, settings: TrainingConfig
+) -> tuple[Potential, TrainingConfig, list[Frame], list[Frame]]:
+    """The first arguments of `fit`: where it starts, settings, frames to train on and held out, of one level of theory."""
+    new, old = frames.new, frames.old
+    train = new.train + reference_energies.moved(old.train, base, start)
+    held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
+    prepared = prepare(start, train)
+    start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
+    if settings.skin:
+        prepared = prepare(start, train, skin=settings.skin)
+    return start, settings, prepared, prepare(start, held)
 
 
 def with_repulsion_outside(potential: Potential, frames) -> Potential:
@@ -246,3 +273,19 @@ def with_repulsion_outside(potential: Potential, frames) -> Potential:
     old = potential.constants["repulsion_range"]
     shorter = np.where((new > 0) & ((new < old) | (old == 0)), new, old)
     return replace(potential, constants={**potential.constants, "repulsion_range": shorter})
+
+
+def _evaluations(base: Potential, start: Potential, end: Potential, held: list[Atoms], labels) -> dict[str, Evaluation]:
+    """Errors of held-out new frames by stage; the base model is none where it does not know all elements."""
+    stages = {"base model": base, "E0 re-fitted": start, "fine-tuned": end}
+    if start.elements != base.elements:
+        del stages["base model"]
+    return {stage: evaluate(potential, held, labels=labels) for stage, potential in stages.items()}
+
+
+def _base_evaluations(base: Potential, end: Potential, held: list[Atoms], labels) -> dict[str, Evaluation]:
+    """Errors of held-out frames of the base model's data, before and after; none without such frames."""
+    if not held:
+        return {}
+    stages = {"base model": base, "fine-tuned": reference_energies.with_those_of(base, end)}
+    return {stage: evaluate(potential, held, labels=labels) for stage, potential in stages.items()}

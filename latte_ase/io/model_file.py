@@ -46,17 +46,16 @@ LONGEST_HEADER = 3 * LONGEST_DESCRIPTION
 
 
 def flatten(tree, prefix: str = "") -> dict[str, np.ndarray]:
-    """Nested dictionaries of arrays to one dictionary with "/" in its names."""
-    if not isinstance(tree, dict):
-        return {prefix: np.asarray(tree, order="C")}
-    flat = {}
-    for key in sorted(tree):
-        flat.update(flatten(tree[key], f"{prefix}/{key}" if prefix else key))
-    return flat
+    """A tree of arrays as one dictionary, whose names are their places in the tree with "/" between."""
+    named = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf, order="C")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    return {"/".join(filter(None, (prefix, name))): array for name, array in named.items()}
 
 
 def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Inverse of `flatten`."""
+    """Inverse of `flatten` for nested dictionaries."""
     tree: dict[str, Any] = {}
     for name, array in flat.items():
         *path, last = name.split("/")

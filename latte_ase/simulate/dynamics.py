@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from latte_ase.calculator import LatteCalculator
+from latte_ase.io.progress import progress_bar
 from latte_ase.simulate import checkpoint as checkpoints
+from latte_ase.simulate.clock import Clock
 from latte_ase.simulate.ensembles import NVE, Ensemble
 from latte_ase.simulate.output import Files, Written
-from latte_ase.simulate.progress import Clock, step_bar
 from latte_ase.simulate.run import Run, Snapshot
 
 LOOK_AFTER = 0.5
@@ -84,58 +87,89 @@ def md(
         BlewUp: energy or forces are not finite, or an atom leaps; the message names the atoms.
         DomainError: the calculator is strict, and a frame is outside the model's domain.
     """
-    if not isinstance(calc, LatteCalculator):
-        raise TypeError(
-            f"calc is a {type(calc).__name__}; a LatteCalculator is needed. For other calculators, also sums and "
-            "mixtures with a LatteCalculator, use ASE's own dynamics (ase.md)."
-        )
-    _require_whole("steps", steps, 0)
-    _require_whole("interval", interval, 1)
-    _require_whole("checkpoint_interval", checkpoint_interval, 1)
-    if not (np.isfinite(timestep) and timestep > 0):
-        raise ValueError(f"timestep is {timestep}; a number larger than 0 is needed, such as 1 * ase.units.fs.")
-    if resume and checkpoint is None:
-        raise ValueError("resume=True, but no checkpoint was given to resume from. Pass checkpoint=PATH.")
-
+    schedule = _Schedule(steps, interval, checkpoint_interval)
+    _require_possible(calc, timestep, checkpoint, resume=resume)
     run, written = Run(atoms, calc.engine, ensemble, timestep=timestep), Written()
     if resume:
         written = checkpoints.load(checkpoint, run)
     else:
         run.begin(seed=seed)
     first, clock = run.snapshot.step, Clock(timestep)
-    seconds = float("nan")
-    with (
-        Files(trajectory, log, run, written=written) as files,
-        step_bar(steps, done=first, show=progress) as show,
-    ):
+    bar = progress_bar("dynamics", steps, done=first) if progress else nullcontext(lambda done, text: None)
+    with Files(trajectory, log, run, written=written) as files, bar as show:
         try:
             _bring(atoms, run.snapshot)
             calc.watch_domain(atoms)
             if not resume:
                 files.write(atoms, run.snapshot)
             while run.snapshot.step < steps:
-                step = run.snapshot.step
-                look = step + (FIRST_LOOK if np.isnan(seconds) else max(1, int(LOOK_AFTER / max(seconds, 1e-9))))
-                stop = min(steps, look, _next(step, interval), _next(step, checkpoint_interval))
+                stop = schedule.next_stop(run.snapshot.step, clock.seconds_per_step)
                 while run.snapshot.step < stop:
                     run.advance(stop)
                 _bring(atoms, run.snapshot)
                 calc.watch_domain(atoms)
-                if stop % interval == 0:
+                if schedule.writes_frame(stop):
                     files.write(atoms, run.snapshot)
-                if checkpoint is not None and (stop % checkpoint_interval == 0 or stop == steps):
+                if checkpoint is not None and schedule.writes_checkpoint(stop):
                     checkpoints.save(checkpoint, run, files.written)
-                seconds = clock.look(stop)
-                show(stop, clock.ns_per_day(seconds))
+                clock.look(stop)
+                show(stop, "" if np.isnan(clock.ns_per_day) else f"{clock.ns_per_day:.3g} ns/day")
         finally:
             _bring(atoms, run.snapshot)
             _leave_results(atoms, calc, run.snapshot)
-    return Summary(run.snapshot.step - first, seconds, clock.ns_per_day(seconds))
+    return Summary(run.snapshot.step - first, clock.seconds_per_step, clock.ns_per_day)
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """When the device stops, and what the host then writes.
+
+    Attributes:
+        steps: the last step.
+        interval: steps between two frames.
+        checkpoint_interval: steps between two checkpoints.
+    """
+
+    steps: int
+    interval: int
+    checkpoint_interval: int
+
+    def __post_init__(self):
+        for name, least in (("steps", 0), ("interval", 1), ("checkpoint_interval", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"{name} is {value!r}; a whole number of {least} or more is needed.")
+
+    def next_stop(self, step: int, seconds_per_step: float) -> int:
+        """The step at which the host looks next; nan for a speed that is not known."""
+        pause = FIRST_LOOK if np.isnan(seconds_per_step) else max(1, int(LOOK_AFTER / max(seconds_per_step, 1e-9)))
+        return min(self.steps, step + pause, _next(step, self.interval), _next(step, self.checkpoint_interval))
+
+    def writes_frame(self, step: int) -> bool:
+        """Whether a frame and a line of the log are due."""
+        return step % self.interval == 0
+
+    def writes_checkpoint(self, step: int) -> bool:
+        """Whether a checkpoint is due."""
+        return step % self.checkpoint_interval == 0 or step == self.steps
 
 
 def _next(step: int, interval: int) -> int:
     """The first multiple of `interval` after `step`."""
     return (step // interval + 1) * interval
+
+
+def _require_possible(calc, timestep: float, checkpoint, *, resume: bool) -> None:
+    """Raise TypeError or ValueError where a run cannot begin."""
+    if not isinstance(calc, LatteCalculator):
+        raise TypeError(
+            f"calc is a {type(calc).__name__}; a LatteCalculator is needed. For other calculators, also sums and "
+            "mixtures with a LatteCalculator, use ASE's own dynamics (ase.md)."
+        )
+    if not (np.isfinite(timestep) and timestep > 0):
+        raise ValueError(f"timestep is {timestep}; a number larger than 0 is needed, such as 1 * ase.units.fs.")
+    if resume and checkpoint is None:
+        raise ValueError("resume=True, but no checkpoint was given to resume from. Pass checkpoint=PATH.")
 
 
 def _bring(atoms, snapshot: Snapshot) -> None:
@@ -150,8 +184,3 @@ def _leave_results(atoms, calc: LatteCalculator, snapshot: Snapshot) -> None:
     with calc.engine.exclusive():
         calc.atoms, calc.results = atoms.copy(), snapshot.results()
     atoms.calc = calc
-
-
-def _require_whole(name: str, value, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} is {value!r}; a whole number of {least} or more is needed.")

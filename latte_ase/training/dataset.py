@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -104,12 +105,20 @@ def _approach(nearest) -> float:
     return float(nearest[0] - min(spread * np.log(FURTHER_FRAMES), FARTHEST_EXTRAPOLATION * nearest[0]))
 
 
-def split(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (training, held out) of a reproducible random split; at least one held out.
+class Structures(NamedTuple):
+    """Labelled structures, to train on and held out."""
+
+    train: list[Atoms]
+    held: list[Atoms]
+
+
+def split(structures: Sequence[Atoms], fraction: float, seed: int) -> Structures:
+    """Structures split at random, reproducibly, both parts in their order; at least one held out.
 
     Raises:
         ValueError: none would be left to train on.
     """
+    n = len(structures)
     held = max(1, round(fraction * n))
     if held >= n:
         raise ValueError(
@@ -117,4 +126,4 @@ def split(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
             "a smaller fraction, or a set of held-out frames."
         )
     order = np.random.default_rng(seed).permutation(n)
-    return np.sort(order[held:]), np.sort(order[:held])
+    return Structures(*([structures[k] for k in np.sort(part)] for part in (order[held:], order[:held])))

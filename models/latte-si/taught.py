@@ -24,7 +24,7 @@ from rich.progress import track
 from latte_ase import LatteCalculator, predict
 from latte_ase.io.pretrained import models_folder
 from latte_ase.training.config import load_config
-from latte_ase.training.loop import frames_of
+from latte_ase.training.train import frames_of
 
 TEACHER = "latte-si-large"
 CLOSEST = 1.9

@@ -35,8 +35,9 @@ import latte_ase
 from latte_ase.io.model_file import save_model
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
-from latte_ase.training.loop import fit
-from latte_ase.training.progress import epoch_bar
+from latte_ase.training.fit import fit
+from latte_ase.training.folder import TrainingFolder
+from latte_ase.training.history import epoch_bar
 
 METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 LIGHT = ("H", "C", "N", "O")
@@ -264,9 +265,9 @@ def trained(sets, out: Path):
             potential = latte_ase.train(config, out=folder).potential
         else:
             prepared = [prepare(potential, frames) for frames in chosen]
-            with epoch_bar(epochs, f"round {number}", None) as show:
-                settings = load_config(config).training
-                potential = fit(potential, settings, *prepared, folder=folder, report=show).potential
+            place, settings = TrainingFolder(folder, f"round {number}", epochs), load_config(config).training
+            with epoch_bar(f"round {number}", epochs) as show:
+                potential = fit(potential, settings, *prepared, folder=place, report=show).potential
         yield potential
 
 

@@ -52,7 +52,7 @@ def test_other_failures_are_not_hidden(monkeypatch):
 
 
 def test_making_functions_does_not_start_jax():
-    code = "import latte_ase.training.loop, latte_ase.simulate; from jax._src import xla_bridge; print(xla_bridge._backends)"
+    code = "import latte_ase.training.train, latte_ase.simulate; from jax._src import xla_bridge; print(xla_bridge._backends)"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "{}"
 

@@ -17,7 +17,6 @@ from latte_ase.finetuning.finetune import with_repulsion_outside
 from latte_ase.io import model_file
 from latte_ase.io.model_file import save_model
 from latte_ase.io.pretrained import models_folder
-from latte_ase.model.potential import Potential
 from latte_ase.training.dataset import prepare, split
 from latte_ase.training.parametrisation import low_rank
 from latte_ase.training.reference_energies import with_those_of
@@ -155,12 +154,12 @@ def test_one_that_was_stopped_goes_on_where_predictions_differ_in_their_last_bit
 
 
 def test_one_that_could_not_write_its_model_is_not_lost(base, tmp_path, monkeypatch):
-    def full(self, path):
+    def full(potential, path):
         raise OSError("No space left")
 
     how = {"frames": frames(4, seed=1), "out": tmp_path, "epochs": 2}
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(Potential, "save", full)
+        patch.setattr(sys.modules[finetune.__module__], "save_model", full)
         finetune(base, **how, report=lambda *_: None)
     with pytest.raises(FileExistsError, match=r"holds a training after 2 of 2 epochs\. Go on with resume=True"):
         finetune(base, **how)
@@ -283,7 +282,7 @@ def test_replay_remembers(base):
     new, held, old = frames(10, seed=1, factor=2.0), frames(4, seed=9, factor=2.0), frames(20, seed=5)
     how = {"valid": held, "epochs": 40, "rate": 5e-3, "valid_fraction": 0.5, "report": lambda row, epochs: None}
     replayed = finetune(base, new, replayed=old, **how)
-    held_old = [old[k] for k in split(20, 0.5, 0)[1]]
+    held_old = split(old, 0.5, 0).held
     forgotten = latte_ase.evaluate(finetune(base, new, **how).potential, held_old).metrics["forces_rmse"]
     again = latte_ase.evaluate(with_those_of(base, replayed.potential), held_old).metrics["forces_rmse"]
     assert list(replayed.base_errors) == ["base model", "fine-tuned"]

@@ -53,6 +53,6 @@ def test_a_descriptor_that_no_file_can_name_is_refused():
 
     mine = Mine(contractions=TERMS, cutoff=4.0, n_radial=3)
     with pytest.raises(
-        ValueError, match=r"Mine is not in latte_ase\.descriptors\.DESCRIPTORS.*DESCRIPTORS\['name'\] = Mine"
+        ValueError, match=r"Mine is not in latte_ase\.model\.descriptors\.DESCRIPTORS.*DESCRIPTORS\['name'\] = Mine"
     ):
         architecture_to_json(Architecture(elements=("H",), descriptor=mine))

@@ -22,7 +22,7 @@ from ase.io import write
 
 from latte_ase import load_model
 from latte_ase.io.model_file import flatten
-from latte_ase.training import loop, train
+from latte_ase.training import fit, train
 
 KILLS = 30
 EPOCHS = 6
@@ -37,13 +37,13 @@ def steps():
 @pytest.fixture
 def compile_once(steps, monkeypatch):
     """Every call of `train` compiles its step; here all of one configuration share it."""
-    made = loop.make_step
+    made = fit.make_step
 
     def once(architecture, transformation, config, *, parametrisation):
         step = made(architecture, transformation, config, parametrisation=parametrisation)
         return steps.setdefault((architecture, config), step)
 
-    monkeypatch.setattr(loop, "make_step", once)
+    monkeypatch.setattr(fit, "make_step", once)
 
 
 @pytest.fixture(scope="module")

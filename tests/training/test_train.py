@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import jax
 import numpy as np
@@ -15,10 +16,10 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from latte_ase import LatteCalculator, load_model
 from latte_ase.io.model_file import flatten
-from latte_ase.model.potential import Potential
-from latte_ase.training import checkpoint, train
+from latte_ase.training import train
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import split
+from latte_ase.training.folder import TrainingFolder
 
 EPOCHS = 12
 
@@ -104,10 +105,8 @@ def test_the_best_epoch_is_returned_and_written_with_its_metrics(whole, data):
     assert loaded.metadata["level_of_theory"] == "EMT"
     assert load_config(loaded.metadata["recipe"]).model.name == "tiny"
     # the calculator makes the errors that the best epoch reported
-    _, held = split(6, 1 / 3, 0)
     squares = []
-    for k in held:
-        atoms = alloys()[k]
+    for atoms in split(alloys(), 1 / 3, 0).held:
         forces = atoms.get_forces()
         atoms.calc = LatteCalculator(loaded)
         squares.append(np.mean((atoms.get_forces() - forces) ** 2))
@@ -137,20 +136,20 @@ class Killed(Exception):
 @pytest.mark.parametrize("moment", ["between epochs", "while an epoch is saved"])
 def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(whole, data, tmp_path, monkeypatch, moment):
     expected = whole[0]
-    saved = checkpoint.save
+    saved = TrainingFolder.save
 
     def report(row, _):
         if moment == "between epochs" and row["epoch"] == EPOCHS // 2:
             raise Killed
 
-    def save(path, tree, facts):
-        if len(facts["history"]) > EPOCHS // 2:
+    def save(folder, state):
+        if state.epoch > EPOCHS // 2:
             raise Killed
-        saved(path, tree, facts)
+        saved(folder, state)
 
     with monkeypatch.context() as patch:
         if moment != "between epochs":
-            patch.setattr(checkpoint, "save", save)
+            patch.setattr(TrainingFolder, "save", save)
         with pytest.raises(Killed):
             train(recipe(data), out=tmp_path, report=report)
     assert not (tmp_path / "model.safetensors").exists()
@@ -304,11 +303,11 @@ def stop_after(epochs):
 
 
 def test_one_that_could_not_write_its_model_is_not_lost(data, tmp_path, monkeypatch):
-    def full(self, path):
+    def full(potential, path):
         raise OSError("No space left")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(Potential, "save", full)
+        patch.setattr(sys.modules[train.__module__], "save_model", full)
         train(recipe(data, epochs=2), out=tmp_path, report=silent)
     with pytest.raises(FileExistsError, match=r"holds a training after 2 of 2 epochs\. Go on with resume=True"):
         train(recipe(data, epochs=2), out=tmp_path, report=silent)

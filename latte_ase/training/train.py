@@ -1,0 +1,113 @@
+"""Training a potential from scratch, as a configuration says."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from latte_ase.engine.fork import refuse_fork
+from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.hyperparameters import architecture_to_json
+from latte_ase.io.model_file import save_model
+from latte_ase.io.pretrained import FILE
+from latte_ase.model.potential import Potential
+from latte_ase.training import reference_energies
+from latte_ase.training.batches import Batches, cast
+from latte_ase.training.config import Config, load_config, plain
+from latte_ase.training.dataset import Frame, Structures, prepare, split
+from latte_ase.training.fit import Result, evaluate_sums, fit
+from latte_ase.training.folder import TrainingFolder, check_folder
+from latte_ase.training.history import Report, epoch_bar
+from latte_ase.training.identity import checksum, lasting
+from latte_ase.training.initial import initial_potential, with_constants
+from latte_ase.training.loss import metrics
+from latte_ase.training.optimiser import refuse_idle_decay
+from latte_ase.training.plausibility import refuse_implausible_labels
+
+
+def train(config, *, out: str | Path | None = None, resume: bool = False, report: Report | None = None) -> Result:
+    """Train a potential from scratch.
+
+    Args:
+        config: path of a TOML file, a dictionary, or a `Config`.
+        out: folder for the model file, metrics.csv and the checkpoint; default: the model's name.
+        resume: continue from the checkpoint in `out`, to the numbers of an uninterrupted run.
+        report: called after every epoch with (row, epochs); default shows a progress bar.
+
+    Returns:
+        `Result`; the model file is `out`/model.safetensors.
+
+    Raises:
+        FileExistsError: the folder holds an unfinished training, and `resume` was not asked for.
+        FileNotFoundError, ValueError: bad configuration, labels that are missing or in units that do not fit each other;
+            nothing has been trained yet.
+        OSError, RuntimeError: as `fit`.
+    """
+    refuse_fork()
+    config = load_config(config)
+    path = Path(out if out is not None else config.model.name).expanduser()
+    check_folder(path, resume=resume)
+    structures = _labelled(config)
+    start, prepared, held = _start(config, structures)
+    folder = TrainingFolder(path, _identity(config, start, structures), config.training.epochs, resume)
+    if not resume:  # not before all was checked; else a new checkpoint would lie beside an old model
+        (path / FILE).unlink(missing_ok=True)
+    with nullcontext(report) if report else epoch_bar(config.model.name, config.training.epochs) as show:
+        result = fit(start, config.training, prepared, held, folder=folder, report=show)
+    trained = _finished(config, result, structures, held)
+    return Result(trained, result.history, save_model(trained, path / FILE))
+
+
+def frames_of(config: Config) -> Structures:
+    """The structures that a configuration trains on, and those it holds out."""
+    frames = read_frames(config.path(config.data.train))
+    if config.data.valid:
+        return Structures(frames, read_frames(config.path(config.data.valid)))
+    return split(frames, config.data.valid_fraction, config.training.seed)
+
+
+def _labelled(config: Config) -> Structures:
+    """The structures, with labels that are there and belong together."""
+    structures = frames_of(config)
+    labels, advice = config.training.labels, "Or set {name}_weight to 0."
+    require_labels(structures.train, labels, otherwise=advice)
+    require_labels(structures.held, labels, "the validation set", otherwise=advice)
+    if {"energy", "forces"} <= set(labels):
+        refuse_implausible_labels(structures.train)
+    return structures
+
+
+def _start(config: Config, structures: Structures) -> tuple[Potential, list[Frame], list[Frame]]:
+    """The potential that training starts from, and the frames to train on and held out."""
+    potential = initial_potential(config, structures.train)
+    refuse_idle_decay(config.training, potential, potential.params)
+    prepared, held = (prepare(potential, frames) for frames in structures)
+    energies = reference_energies.initial(config, potential, prepared)
+    potential = with_constants(replace(potential, reference_energies=energies), prepared)
+    if config.training.skin:
+        prepared = prepare(potential, structures.train, skin=config.training.skin)
+    return potential, prepared, held
+
+
+def _identity(config: Config, potential: Potential, structures: Structures) -> str:
+    """Checksum of what a configuration trains, and on what."""
+    isolated = config.data.isolated_atoms
+    sets = {
+        "train": structures.train,
+        "valid": structures.held,
+        "isolated": read_frames(config.path(isolated)) if isolated else [],
+    }
+    architecture = architecture_to_json(potential.architecture)
+    return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets)
+
+
+def _finished(config: Config, result: Result, structures: Structures, held: list[Frame]) -> Potential:
+    """The trained potential, with E0 fitted once more if they were fitted, and what its model file says of the training."""
+    trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
+    if not (config.data.reference_energies or config.data.isolated_atoms):
+        trained = reference_energies.refitted(trained, structures.train)
+        checked = evaluate_sums(trained, Batches(trained, held, config.training.batch_size), cast(trained.params))
+        best = best | {f"valid_{name}": error for name, error in metrics(checked).items()}
+    facts = {"metrics": best, "frames": [len(frames) for frames in structures]}
+    return replace(trained, metadata={**trained.metadata, **facts})
