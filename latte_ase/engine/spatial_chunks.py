@@ -27,7 +27,7 @@ from latte_ase.engine.engine import Engine, Output
 from latte_ase.engine.jit import jit
 from latte_ase.geometry.batching import Shapes
 from latte_ase.geometry.graph import Graph, Shape, fill, lay_out
-from latte_ase.geometry.neighbours import Pairs, complete_cell, neighbour_list
+from latte_ase.geometry.neighbours import Pairs, complete_cell, neighbour_list, reduction
 from latte_ase.model import derivatives
 from latte_ase.model.domain import Excursion
 from latte_ase.model.potential import Architecture, device_constants
@@ -90,6 +90,8 @@ def chunks(positions, cell, pbc, cutoff: float, atoms: int) -> Iterator[Chunk]:
     """
     pbc = np.broadcast_to(np.asarray(pbc, bool), 3)
     cell = complete_cell(cell, pbc)
+    change = reduction(cell, pbc)  # only where the images are matters here, not which vectors count them
+    cell = cell if change is None else change @ cell
     inverse = np.linalg.inv(cell)
     heights = 1 / np.linalg.norm(inverse, axis=0)  # between opposite faces of the cell
     fractional = positions @ inverse

@@ -1,7 +1,7 @@
 """Exact periodic neighbour lists on the host, and when an old list may be used again.
 
 Everything here is NumPy in float64.  The list itself comes from matscipy; this file gives it
-cells that it accepts (see `search_frame`) and puts its answer into ASE's convention.
+cells that it accepts (see `reduction` and `search_frame`) and puts its answer into ASE's convention.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from ase.geometry import minkowski_reduce
 from matscipy.neighbours import neighbour_list as matscipy_neighbour_list
+
+
+DEFECT = 4.0
+"""Product of the lengths of cell vectors over the volume, from which on a search takes other vectors of the same
+lattice.  Of the shortest ones it is at most 2, and of common cells below 4, which are searched as they are."""
+
+MOST_IMAGES = 100_000
+"""Images of itself that an atom may have within the cutoff; a cell of 1 Angstrom^3 and a cutoff of 10 have 4 000."""
 
 
 class Pairs(NamedTuple):
@@ -39,8 +48,8 @@ def volume(cell):
     return np.where(found > 1e-9 * size, found, 0.0)[()]
 
 
-def complete_cell(cell, pbc):
-    """Replace the rows of non-periodic directions by unit vectors orthogonal to the periodic ones.
+def complete_cell(cell, pbc, *, near=None):
+    """Replace the rows of non-periodic directions by orthonormal vectors, orthogonal to the periodic ones.
 
     Only the periodic rows of an ASE cell have a physical meaning for a neighbour list, so two
     cells that differ in the others are the same here.  Orthogonality lets a coordinate along
@@ -49,6 +58,10 @@ def complete_cell(cell, pbc):
     Args:
         cell: (3, 3), rows are vectors in Angstrom.
         pbc: (3,) bool.
+        near: (3, 3), a completed cell of the same pbc.  The rows put in are then those closest to its rows
+            (orthogonal Procrustes), so that they turn only as far as the periodic rows do.  Without it they
+            may turn by any angle between two cells that hardly differ; no rule that sees one cell alone is
+            continuous, since a continuous field of vectors tangent to the sphere has a zero.
 
     Returns:
         (3, 3) invertible matrix.
@@ -69,15 +82,48 @@ def complete_cell(cell, pbc):
     missing = np.flatnonzero(~pbc)
     if len(rows) and np.linalg.svd(rows / lengths[pbc, None], compute_uv=False)[-1] < 1e-6:
         raise ValueError(
-            f"The periodic cell vectors {rows.tolist()} are linearly dependent; the cell has no "
-            "volume. Correct atoms.cell, or switch pbc off along one of them."
+            f"The periodic cell vectors {rows.tolist()} are linearly dependent to six digits; the cell has no "
+            "volume. Correct atoms.cell, or switch pbc off along one of them. A cell that is right but sheared very "
+            "far has shorter vectors: atoms.set_cell(ase.geometry.minkowski_reduce(atoms.cell, atoms.pbc)[0])."
         )
     if len(missing) == 3:
         return np.eye(3)
     if len(missing):
         # the null space of the periodic rows, as an orthonormal basis
         cell[missing] = np.linalg.svd(rows)[2][len(rows) :]
+        if near is not None:
+            left, _, right = np.linalg.svd(near[missing] @ cell[missing].T)
+            cell[missing] = left @ right @ cell[missing]
     return cell
+
+
+def images(cell, pbc, cutoff: float) -> float:
+    """About how many periodic images of itself an atom has within a cutoff: the ball over the size of the cell.
+
+    Args:
+        cell: (3, 3) from `complete_cell`.
+        pbc: (3,) bool.
+        cutoff: in Angstrom.
+    """
+    dimensions = int(np.sum(pbc))
+    ball = (1.0, 2.0, np.pi, 4 / 3 * np.pi)[dimensions] * cutoff**dimensions
+    return ball / abs(np.linalg.det(cell))  # the other rows have length 1
+
+
+def reduction(cell, pbc) -> np.ndarray | None:
+    """Integer matrix H that makes short vectors H @ cell of a sheared cell; None where the cell is compact as it is.
+
+    A search visits images by cell vectors: a cell sheared n times has planes 1/n as far apart, and n times as
+    many images within a cutoff to look at, or n^2.  H has the determinant 1 or -1 and mixes periodic rows only, so
+    the lattice is the same and a shift S of H @ cell is the shift S @ H of the cell.
+
+    Args:
+        cell: (3, 3) from `complete_cell`.
+        pbc: (3,) bool.
+    """
+    if np.prod(np.linalg.norm(cell, axis=1)) < DEFECT * abs(np.linalg.det(cell)):
+        return None
+    return np.asarray(minkowski_reduce(cell, pbc)[1], np.int64)
 
 
 def search_frame(positions, cell, pbc, cutoff):
@@ -152,7 +198,8 @@ def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
         `Pairs`.
 
     Raises:
-        ValueError: a position is not finite, or the periodic cell vectors do not span a cell.
+        ValueError: a position is not finite, or the periodic cell vectors do not span a cell, or one so small
+            that no list could be made.
     """
     positions = np.asarray(positions, float).reshape(-1, 3)
     pbc = np.broadcast_to(np.asarray(pbc, bool), 3)
@@ -164,15 +211,25 @@ def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
             "look at what set them last (a time step too large, a file with gaps?)."
         )
     cell = complete_cell(cell, pbc)
+    if (seen := images(cell, pbc, cutoff)) > MOST_IMAGES:
+        raise ValueError(
+            f"Within {cutoff:g} Angstrom each atom would have {seen:.1e} periodic images of itself (at most "
+            f"{MOST_IMAGES} are allowed): the periodic cell vectors {cell[pbc].tolist()} are too short. They are in "
+            "Angstrom; correct atoms.cell."
+        )
     if len(positions) == 0:
         i = j = np.zeros(0, np.int64)
         shift = np.zeros((0, 3), np.int64)
     else:
-        wrapped, box, wraps = search_frame(positions, cell, pbc, cutoff)
+        change = reduction(cell, pbc)
+        lattice = cell if change is None else change @ cell
+        wrapped, box, wraps = search_frame(positions, lattice, pbc, cutoff)
         # a hair wider than asked: rounding of the wrapped copy must not lose a pair at the edge
         i, j, shift = matscipy_neighbour_list("ijS", positions=wrapped, cell=box, pbc=pbc, cutoff=cutoff * (1 + 1e-9))
         i, j, shift = (np.asarray(a, np.int64) for a in (i, j, shift))
         shift = np.where(pbc, shift + wraps[i] - wraps[j], 0)
+        if change is not None:
+            shift = shift @ change
     # One direction is computed and the other mirrored, so that (j, i, -S) has -D to the last bit: rounding could
     # otherwise leave one of the two inside where a shell of a crystal lies at the cutoff.
     once = forward(i, j, shift)
@@ -191,7 +248,7 @@ def equal(a, b) -> bool:
 class VerletList:
     """A pair list built at cutoff + skin, and the rule for using it after atoms or cell moved.
 
-    With C0, r0 at the build, F = inv(C0) @ C and u_i = r_i - r0_i @ F, every pair obeys
+    With C0, r0 at the build, F = inv(C0) @ C and u_i = r_i - r0_i @ F (C completed to be near C0), every pair obeys
     D = D0 @ F + u_j - u_i for any shift S, so |D| >= smin(F) |D0| - |u_j - u_i|.  The list is
     complete as long as
 
@@ -248,8 +305,8 @@ class VerletList:
         if not equal(atoms.cell.array, self.given_cell):
             if not np.isfinite(atoms.cell.array).all():
                 return None
-            cell = complete_cell(atoms.cell.array, atoms.pbc)
-            if not equal(cell, self.cell):
+            if not equal(atoms.cell.array[self.pbc], self.cell[self.pbc]):
+                cell = complete_cell(atoms.cell.array, self.pbc, near=self.cell)
                 deformation = np.linalg.solve(self.cell, cell)
                 smallest, reference = np.linalg.svd(deformation, compute_uv=False)[-1], self.positions @ deformation
         displacements = atoms.positions - reference

@@ -31,6 +31,7 @@ def gas(size, cell, pbc, seed=0):
 BOX = np.array([[13.0, 0, 0], [2.0, 9.0, 0], [-3.0, 1.0, 8.0]])
 SYSTEMS = {
     "periodic, sheared": gas(120, BOX, [True] * 3),
+    "one vector plus 300 times another": gas(120, BOX, [True] * 3),
     "left-handed": gas(120, BOX[[1, 0, 2]], [True] * 3),
     "slab": gas(120, BOX, [True, True, False]),
     "molecule": gas(120, BOX, [False] * 3),
@@ -39,6 +40,7 @@ SYSTEMS = {
     "one": Atoms("O"),
     "one with images": Atoms("O", cell=[2.0, 2.1, 9], pbc=[True, True, False]),
 }
+SYSTEMS["one vector plus 300 times another"].cell[1] += 300 * BOX[0]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -96,7 +98,10 @@ def test_the_same_at_every_call(engine):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", ["periodic, sheared", "slab", "molecule", "smaller than the cutoff"])
+@pytest.mark.parametrize(
+    "name",
+    ["periodic, sheared", "one vector plus 300 times another", "slab", "molecule", "smaller than the cutoff"],
+)
 def test_every_pair_has_its_centre_in_one_chunk(name):
     """Counted against the list of everything: each chunk sees all neighbours of its own atoms."""
     atoms, cutoff = SYSTEMS[name], 3.0

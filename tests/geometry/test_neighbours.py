@@ -5,8 +5,18 @@ from itertools import product
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from latte_ase.geometry.neighbours import VerletList, complete_cell, forward, neighbour_list, volume
+from latte_ase.geometry.neighbours import (
+    VerletList,
+    complete_cell,
+    forward,
+    neighbour_list,
+    reduction,
+    volume,
+)
 
 CUTOFF = 3.0
 SKIN = 1.0
@@ -99,6 +109,57 @@ def test_list_equals_brute_force(count):
     assert pairs_seen > 500 * count
 
 
+def sheared(cell, pbc, steps):
+    """The cell after adding a multiple of one periodic vector to another several times, and the integers that do it."""
+    change, axes = np.eye(3, dtype=int), np.flatnonzero(pbc)
+    for k, factor in enumerate(steps if len(axes) > 1 else ()):
+        change[axes[(k + 1) % len(axes)]] += factor * change[axes[k % len(axes)]]
+    return change @ cell, change
+
+
+SHEARS = st.lists(st.integers(-300, 300), max_size=1) | st.lists(st.integers(-20, 20), max_size=2)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(ALL_PBC), SHEARS)
+def test_a_sheared_cell_has_the_pairs_of_the_compact_one(seed, pbc, steps):
+    """The same lattice: the same pairs, with the shifts of the vectors that were given."""
+    rng, pbc = np.random.default_rng(seed), np.array(pbc)
+    cell, atoms = random_cell(rng), int(rng.integers(1, 12))
+    positions = rng.uniform(-2, 2, (atoms, 3)) @ cell
+    skew, change = sheared(cell, pbc, steps)
+    pairs = neighbour_list(positions, skew, pbc, CUTOFF)
+    rows, edges = brute_force(positions, cell, pbc, CUTOFF)
+    rows[:, 2:] = rows[:, 2:] @ np.rint(np.linalg.inv(change)).astype(int)
+    order, expected = (np.lexsort(r.T[::-1]) for r in (table(pairs), rows))
+    np.testing.assert_array_equal(table(pairs)[order], rows[expected])
+    # vectors and shifts are up to some 1000 times as long as of the compact cell, and rounding errors their product
+    np.testing.assert_allclose(pairs.edge[order], edges[expected], rtol=0, atol=1e-7)
+    assert_reverse(pairs)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(ALL_PBC), SHEARS)
+def test_reduced_vectors_span_the_same_lattice_and_are_short(seed, pbc, steps):
+    pbc = np.array(pbc)
+    cell = complete_cell(sheared(random_cell(np.random.default_rng(seed)), pbc, steps)[0], pbc)
+    change = reduction(cell, pbc)
+    short = cell if change is None else change @ cell
+    assert np.prod(np.linalg.norm(short, axis=1)) < 4.0001 * np.abs(np.linalg.det(short))
+    if change is not None:
+        assert change.dtype == np.int64 and round(abs(np.linalg.det(change))) == 1
+        np.testing.assert_array_equal(change[~pbc], np.eye(3, dtype=int)[~pbc])
+        assert not change[:, ~pbc][pbc].any()
+
+
+def test_common_cells_are_searched_as_they_are_given():
+    rng = np.random.default_rng(0)
+    cells = [bulk(*c).cell.array for c in (("Cu", "fcc", 3.6), ("Fe", "bcc", 2.9), ("Mg", "hcp", 3.2, None, 5.2))]
+    cells += [np.array([[5.0, 0, 0], [tilt, 5.0, 0], [-tilt, tilt, 5.0]]) for tilt in rng.uniform(-2.5, 2.5, 20)]
+    for cell in cells:
+        assert reduction(cell, np.ones(3, bool)) is None
+
+
 def test_a_shell_at_the_cutoff_is_in_the_list_both_ways_or_not_at_all():
     """Rounding used to leave (i, j, S) inside and (j, i, -S) outside, and forces were wrong by 0.3 eV/Angstrom."""
     rng = np.random.default_rng(0)
@@ -150,7 +211,8 @@ def test_completed_rows_are_orthonormal_and_periodic_rows_stay(pbc):
         ([[0, 0, 0], [0, np.nan, 0]], np.eye(3), r"Atom 1 has position \[0.0, nan, 0.0\]"),
         ([[np.inf, 0, 0]], np.eye(3), "Atom 0 .* must be finite"),
         ([[0, 0, 0]], np.diag([1, 0, 1]), r"cell vector b has zero length.*atoms.pbc\[1\] = False"),
-        ([[0, 0, 0]], [[1, 0, 0], [0, 1, 0], [1, 1, 0]], "linearly dependent"),
+        ([[0, 0, 0]], [[1, 0, 0], [0, 1, 0], [1, 1, 0]], "linearly dependent to six digits.*minkowski_reduce"),
+        ([[0, 0, 0]], 1e-2 * np.eye(3), r"Within 3 Angstrom .* 1.1e\+08 periodic images .* too short.*correct atoms.cell"),
         ([[0, 0, 0]], np.diag([1, np.inf, 1]), "cell .* not finite"),
     ],
 )
@@ -206,15 +268,37 @@ def test_drift_and_the_cell_along_vacuum_are_free(slab):
     np.testing.assert_array_equal(deformation, np.eye(3))
 
 
-@pytest.mark.parametrize("pbc", ALL_PBC)
-def test_small_strain_keeps_the_list(slab, pbc):
-    """Also where the completed rows come from a null space, whose basis must not jump."""
-    slab.pbc = pbc
-    slab.positions += 50
-    verlet = VerletList.build(slab, cutoff=CUTOFF, skin=0.5)
-    strain = np.eye(3) + 1e-3 * np.random.default_rng(0).normal(size=(3, 3))
-    slab.set_cell(slab.cell @ strain, scale_atoms=True)
-    assert verlet.motion(slab) is not None
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(ALL_PBC), st.integers(-6, -2))
+def test_completed_rows_move_no_further_than_periodic_ones(seed, pbc, magnitude):
+    """Null spaces come with any sign and any angle; taken near the old rows they turn as the periodic ones do."""
+    rng, pbc = np.random.default_rng(seed), np.array(pbc)
+    cell, strain = random_cell(rng), 10.0**magnitude * rng.normal(size=(3, 3))
+    before = complete_cell(cell, pbc)
+    after = complete_cell(cell @ (np.eye(3) + strain), pbc, near=before)
+    np.testing.assert_allclose((after @ after.T)[~pbc], np.eye(3)[~pbc], atol=1e-12)
+    np.testing.assert_array_equal(after[pbc], (cell @ (np.eye(3) + strain))[pbc])
+    turned = np.linalg.norm((after - before)[~pbc])
+    # the plane of the periodic rows turns by the strain, more where they are nearly parallel
+    condition = np.linalg.cond(cell[pbc]) if pbc.any() else 0.0
+    assert turned <= 4 * condition * np.linalg.norm(strain)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(ALL_PBC))
+def test_small_strain_keeps_the_list(seed, pbc):
+    """Also of slabs along (b, c) and wires along c, whose lists used to be built anew in every second call."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Si", cubic=True)
+    atoms.pbc = pbc
+    atoms.rotate(rng.uniform(0, 360), rng.normal(size=3), rotate_cell=bool(rng.integers(2)))
+    atoms.positions += rng.uniform(-20, 20, 3)
+    verlet = VerletList.build(atoms, cutoff=CUTOFF, skin=0.7)
+    for _ in range(5):
+        strain = np.eye(3) + 1e-3 * rng.normal(size=(3, 3))
+        moved = atoms.copy()
+        moved.set_cell(moved.cell @ strain, scale_atoms=True)
+        assert verlet.motion(moved) is not None
 
 
 def _move(atoms):
