@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from latte_ase.model import repulsion
 from latte_ase.geometry.graph import FAR
+from latte_ase.model import repulsion
 from latte_ase.model.repulsion import tables
 
 pytestmark = pytest.mark.usefixtures("float64")
