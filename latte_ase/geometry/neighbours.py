@@ -13,7 +13,6 @@ import numpy as np
 from ase.geometry import minkowski_reduce
 from matscipy.neighbours import neighbour_list as matscipy_neighbour_list
 
-
 DEFECT = 4.0
 """Product of the lengths of cell vectors over the volume, from which on a search takes other vectors of the same
 lattice.  Of the shortest ones it is at most 2, and of common cells below 4, which are searched as they are."""

@@ -131,7 +131,8 @@ def test_one_that_was_stopped_goes_on_with_what_it_began_with_alone(base, tmp_pa
     else:
         how[change] = frames(4, seed=5)
     with pytest.raises(
-        ValueError, match=r"other frames, with other settings or from another model|other arrays than this configuration makes"
+        ValueError,
+        match=r"other frames, with other settings or from another model|other arrays than this configuration makes",
     ):
         finetune(base, **how, out=tmp_path, resume=True, report=lambda *_: None)
 

@@ -212,7 +212,11 @@ def test_completed_rows_are_orthonormal_and_periodic_rows_stay(pbc):
         ([[np.inf, 0, 0]], np.eye(3), "Atom 0 .* must be finite"),
         ([[0, 0, 0]], np.diag([1, 0, 1]), r"cell vector b has zero length.*atoms.pbc\[1\] = False"),
         ([[0, 0, 0]], [[1, 0, 0], [0, 1, 0], [1, 1, 0]], "linearly dependent to six digits.*minkowski_reduce"),
-        ([[0, 0, 0]], 1e-2 * np.eye(3), r"Within 3 Angstrom .* 1.1e\+08 periodic images .* too short.*correct atoms.cell"),
+        (
+            [[0, 0, 0]],
+            1e-2 * np.eye(3),
+            r"Within 3 Angstrom .* 1.1e\+08 periodic images .* too short.*correct atoms.cell",
+        ),
         ([[0, 0, 0]], np.diag([1, np.inf, 1]), "cell .* not finite"),
     ],
 )
