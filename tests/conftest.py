@@ -1,11 +1,18 @@
-"""Tiny potentials with random constants, and graphs of ase.Atoms.
+"""Where compiled functions are kept, tiny potentials with random constants, and graphs of ase.Atoms.
 
 A fixture that only hands out a function is here because tests/ is no package to import from.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
+
+# Compiled functions are shared by the workers, by the processes that tests start, and by the next run; this has to
+# stand in the environment before JAX is imported.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "out" / "compiled"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import numpy as np
