@@ -1,4 +1,4 @@
-"""The README's code runs, in the order in which it stands, and its results are sensible."""
+"""The code of the README and of the how-to pages runs, in the order in which it stands, and its results are sensible."""
 
 import re
 import shlex
@@ -6,17 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from typer.testing import CliRunner
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    name: (ROOT / name).read_text()
+    for name in (
+        "README.md",
+        "docs/howto/calculator.md",
+        "docs/howto/check.md",
+        "docs/howto/descriptor.md",
+        "docs/howto/dynamics.md",
+        "docs/howto/model.md",
+        "docs/howto/structures.md",
+        "docs/howto/training.md",
+        "docs/howto/units.md",
+        "docs/uncertainty.md",
+    )
+}
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
 
 
 def frame(seed):
@@ -30,81 +44,133 @@ def frame(seed):
     return atoms
 
 
-def test_python_blocks(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write("my_frames.extxyz", [frame(seed) for seed in range(5)])
-    write("other_frames.extxyz", [frame(seed) for seed in range(5, 9)])
-    example, domain, beyond, dynamics, many, finetuning, doubt, own, precision, stats = blocks("python")
-    names: dict = {}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the files that the pages name."""
+    path = tmp_path_factory.mktemp("readme")
+    write(path / "my_frames.extxyz", [frame(seed) for seed in range(5)])
+    write(path / "other_frames.extxyz", [frame(seed) for seed in range(5, 9)])
+    return path
 
-    assert len([line for line in example.splitlines() if line.strip()]) == 5
-    exec(example, names)
+
+@pytest.fixture(scope="module")
+def readme(folder):
+    """Names after all Python blocks of the README, which leave the model `my-model`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return execute("README.md")
+
+
+def execute(page):
+    """Names after all Python blocks of a page, in the working folder."""
+    names: dict = {}
+    for block in blocks(page, "python"):
+        exec(block, names)
+    return names
+
+
+def test_the_first_block_of_the_readme():
+    block, names = blocks("README.md", "python")[0], {}
+    assert len([line for line in block.splitlines() if line.strip()]) == 5
+    exec(block, names)
     atoms = names["atoms"]
-    assert isinstance(atoms, Atoms)
     assert -6 < atoms.get_potential_energy() / len(atoms) < -5
     assert np.abs(atoms.get_forces()).max() < 1e-3  # by symmetry; float32
-    stress = atoms.get_stress()
-    assert stress.shape == (6,)
-    assert np.abs(stress).max() < 0.05
+    assert atoms.get_stress().shape == (6,)
+    assert np.abs(atoms.get_stress()).max() < 0.05
 
-    exec(domain, names)
-    exec(beyond, names)
-    n = len(atoms)
+
+def test_dynamics_and_fine_tuning_of_the_readme(readme, folder):
+    assert len(read(folder / "md.traj", ":")) > 1
+    assert (folder / "my-model" / "model.safetensors").is_file()
+    assert "fine-tuned" in readme["result"].table
+    # a poor potential for a poor crystal of springs: what counts is that the scale of energies was found
+    atoms = readme["atoms"]
+    assert atoms.get_potential_energy() / len(atoms) == pytest.approx(-100, abs=0.5)
+    again = readme["LatteCalculator"].from_pretrained(folder / "my-model")
+    assert again.get_potential_energy(atoms) == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
+
+
+@pytest.fixture
+def inside(readme, folder, monkeypatch):
+    """The folder in which the README has run, as the working folder."""
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.usefixtures("inside")
+def test_calculator_page(capsys):
+    names = execute("docs/howto/calculator.md")
+    n = len(names["atoms"])
     assert names["hessian"].shape == names["sparse"].shape == (3 * n, 3 * n)
     assert len(names["features"]) == n
     np.testing.assert_allclose(names["sparse"].toarray(), names["hessian"])
+    assert "calls 1, compilations " in capsys.readouterr().out
+    assert names["calc"].stats.list_builds == 1
 
-    exec(dynamics, names)
-    assert len(read("md.traj", ":")) > 1
+
+@pytest.mark.usefixtures("inside")
+def test_dynamics_page():
+    atoms = execute("docs/howto/dynamics.md")["atoms"]
     assert 0 < atoms.get_temperature() < 1000
-    capsys.readouterr()
-    exec(many, names)
-    lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if f"({n}, 3)" in line or f"({8 * n}, 3)" in line or "(2, 3)" in line]) == 3
+    assert len(read("long.traj", ":")) == 3
 
-    exec(finetuning, names)
-    result = names["result"]
-    assert Path("my-model/model.safetensors").is_file()
-    assert "fine-tuned" in result.table
-    # a poor potential for a poor crystal of springs: what counts is that the scale of energies was found
-    assert atoms.get_potential_energy() / len(atoms) == pytest.approx(-100, abs=0.5)
-    again = names["LatteCalculator"].from_pretrained("my-model")
-    assert again.get_potential_energy(atoms) == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
 
-    exec(doubt, names)
-    assert names["doubt"].worst > 0
-    exec(own, names)
+@pytest.mark.usefixtures("inside")
+def test_structures_page(capsys):
+    names = execute("docs/howto/structures.md")
+    out = capsys.readouterr().out
+    assert all(f"({atoms}, 3)" in out for atoms in (2, 8, 64))
+    assert set(names["evaluation"].metrics) == {"energy_mae", "energy_rmse", "forces_mae", "forces_rmse"}
+
+
+@pytest.mark.usefixtures("inside")
+def test_uncertainty_page():
+    names: dict = {}
+    for block in blocks("docs/uncertainty.md", "python")[:2]:
+        exec(block, names)
+    assert names["sigma"].worst > 0
     assert Path("certain.safetensors").is_file()
 
-    exec(precision, names)
-    capsys.readouterr()
-    exec(stats, names)
-    assert capsys.readouterr().out.startswith("calls 1, compilations ")
-    assert names["calc"].stats.list_builds == 1
-    assert atoms.get_forces().dtype == np.float64
+
+@pytest.mark.parametrize("page", ["docs/howto/check.md", "docs/howto/model.md", "docs/howto/units.md"])
+def test_other_pages_run(page):
+    execute(page)
 
 
-def test_commands_exist():
+@pytest.mark.usefixtures("inside")
+def test_recipes_of_pages_are_recipes():
+    from latte_ase.training import load_config
+
+    for page in ("docs/howto/training.md", "docs/howto/descriptor.md"):
+        for text in blocks(page, "toml"):
+            Path("recipe.toml").write_text(text)
+            assert load_config("recipe.toml").model.name.startswith("my-")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist(page):
     from latte_ase.cli.app import app
 
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("latte-ase ")]
-    assert len(lines) >= 5
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("latte-ase ")]
+    assert page != "README.md" or len(lines) >= 5
     for line in lines:
         _, command, *rest = shlex.split(line)
-        help_text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        options = [word for word in rest if word.startswith("--")]
+        arguments = [command, "--help"] if command != "--help" else [command]
+        help_text = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "TERM": "dumb"})
         assert help_text.exit_code == 0, line
-        for option in (word for word in rest if word.startswith("--")):
+        for option in options:
             assert option in help_text.output, line
 
 
 def test_make_targets_exist():
-    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
-    for block in blocks("sh"):
+    makefile = (ROOT / "Makefile").read_text()
+    for block in blocks("README.md", "sh"):
         for target in re.findall(r"^make ([\w-]+)", block, re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_links_exist():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGES["README.md"]):
         if not target.startswith("http"):
-            assert (Path(__file__).parents[1] / target).exists(), target
+            assert (ROOT / target).exists(), target
