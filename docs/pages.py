@@ -23,6 +23,7 @@ from latex2mathml.converter import convert
 ROOT = Path(__file__).parents[1]
 DISPLAYED, INLINE = re.compile(r"\$\$(.+?)\$\$", re.DOTALL), re.compile(r"\$([^$]+)\$")
 """Formulas in TeX."""
+BOLD = re.compile(r'<mi mathvariant="bold">([A-Za-z])</mi>')
 PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -75,13 +76,23 @@ def notebook(path: Path) -> str:
     """A notebook as Markdown, without outputs: the repository keeps none."""
     cells = json.loads(path.read_text())["cells"]
     texts = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
-    return "\n\n".join(f"```python\n{text}\n```" if code else mathml(text) for text, code in texts) + "\n"
+    return "\n\n".join(f"```python\n{text}\n```" if code else with_formulas(text) for text, code in texts) + "\n"
 
 
-def mathml(text: str) -> str:
+def with_formulas(text: str) -> str:
     """Markdown with its TeX formulas as MathML, which browsers show without a script."""
-    text = DISPLAYED.sub(lambda match: f"<div>{convert(match[1].strip(), display='block')}</div>", text)
-    return INLINE.sub(lambda match: f"<span>{convert(match[1])}</span>", text)  # a line may begin with it
+    text = DISPLAYED.sub(lambda match: f"<div>{mathml(match[1].strip(), 'block')}</div>", text)
+    return INLINE.sub(lambda match: f"<span>{mathml(match[1], 'inline')}</span>", text)  # a line may begin with it
+
+
+def mathml(tex: str, display: str) -> str:
+    """MathML of a formula; bold letters become the bold ones of Unicode, since browsers ignore `mathvariant`."""
+    return BOLD.sub(lambda match: f"<mi>{bold(match[1])}</mi>", convert(tex, display=display))
+
+
+def bold(letter: str) -> str:
+    """Mathematical bold letter A-Z or a-z."""
+    return chr(0x1D400 + ord(letter) - ord("A")) if letter.isupper() else chr(0x1D41A + ord(letter) - ord("a"))
 
 
 def modules(folder: Path) -> str:
