@@ -21,12 +21,12 @@ ROOMS = [
     "ase_plugin",
     "prediction",
     "evaluation",
+    "plots",
     "training",
     "finetuning",
     "uncertainty",
     "simulate",
     "testing",
-    "plots",
     "cli",
 ]
 """In the order of the data flow: what stands in one imports from those before it and from its own."""
@@ -73,9 +73,13 @@ TREES = package()
 def imported(tree):
     """Modules of the package that one imports, be it in a function; not what only type checkers see."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("latte_ase."):
-            names = [f"{node.module}.{alias.name}".removeprefix("latte_ase.") for alias in node.names]
-            yield from (name if name in TREES else name.rpartition(".")[0] for name in names)
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "latte_ase":
+            for alias in node.names:
+                public = latte_ase._WHERE.get(alias.name) if node.module == "latte_ase" else None
+                name = (public or f"{node.module}.{alias.name}").removeprefix("latte_ase.")
+                name = name if name in TREES else name.rpartition(".")[0]
+                if name:  # otherwise something of the root, such as the version
+                    yield name
 
 
 @pytest.mark.parametrize("module", sorted(TREES))
