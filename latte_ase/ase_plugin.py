@@ -1,8 +1,8 @@
-"""`latte` as a name in ASE: among its plugins, in `get_calculator_class`, and for `ase run`.
+"""Registration of the calculator in ASE under the name `latte`.
 
-ASE reads the entry point `ase.plugins` (see pyproject.toml) for its list of plugins.  Its command
-`ase run` knows only what was registered in the same process, so `latte-ase run` registers and then
-hands over to `ase run latte`.
+ASE reads the entry point `ase.plugins` (see pyproject.toml) for its list of plugins.  Its command `ase run`
+knows only calculators that were registered in the same process, so `latte-ase run` registers the calculator and
+then calls `ase run latte`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["register", "run"]
 
 
 def register() -> None:
-    """Make `ase.calculators.calculator.get_calculator_class("latte")` work; repeated calls do nothing."""
+    """Register the calculator for `ase.calculators.calculator.get_calculator_class("latte")`; repeatable."""
     from ase.calculators.calculator import external_calculators, register_calculator_class
 
     from latte_ase.calculator import LatteCalculator
@@ -23,10 +23,10 @@ def register() -> None:
 
 
 def run(arguments: list[str]) -> None:
-    """ASE's command `ase run latte` with these further arguments.
+    """Run the command `ase run latte` of ASE.
 
     Args:
-        arguments: for example ["si.xyz", "-p", "potential=latte-si", "-f", "0.01"].
+        arguments: further arguments, for example ["si.xyz", "-p", "potential=latte-si", "-f", "0.01"].
     """
     from ase.cli.main import main
 
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> None:
 
 
 def __getattr__(name: str):
-    # ASE's plugin class is young and may move: only ASE itself, reading the entry point, needs it.
+    # imported here because the plugin class of ASE is new and may move; only ASE, reading the entry point, needs it
     if name == "__ase_plugins__":
         from ase._4.plugins.plugin import CalculatorPlugin
 

@@ -1,4 +1,4 @@
-"""Pictures: parity of an evaluation, history of a training, both of a fine-tuning."""
+"""Figures: parity plots of an evaluation, learning curves of a training, and both for fine-tuning."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from latte_ase.evaluation import Evaluation
 
 UNITS = {"energy": "meV/atom", "forces": "meV/Å"}
-"""Of errors; values are drawn in eV."""
+"""Units of errors; values are drawn in eV."""
 
 
 def parity(evaluation: Evaluation, path=None):
-    """Predicted against labelled energies and forces.
+    """Parity plot of energies and forces: predictions against labels.
 
     Args:
-        evaluation: from `latte_ase.evaluate`.
-        path: where to save the picture; None does not.
+        evaluation: result of `latte_ase.evaluate`.
+        path: file to save the figure to; None does not save it.
 
     Returns:
         The matplotlib figure.
@@ -35,11 +35,11 @@ def parity(evaluation: Evaluation, path=None):
 
 
 def history(rows: list[dict[str, float]], path=None):
-    """Errors against the epoch, training and validation.
+    """Learning curves: errors of training and validation against the epoch.
 
     Args:
-        rows: `history` of a training result.
-        path: where to save the picture; None does not.
+        rows: `history` of the result of a training.
+        path: file to save the figure to; None does not save it.
 
     Returns:
         The matplotlib figure.
@@ -51,12 +51,14 @@ def history(rows: list[dict[str, float]], path=None):
 
 
 def finetuning(history: list[dict[str, float]], stages: Mapping[str, Evaluation], path=None):
-    """Errors against the epoch, and held-out frames before and after against their labels: forces, or energies alone.
+    """Learning curves of fine-tuning, and a parity plot of the held-out frames before and after it.
+
+    The parity plot shows forces, or energies where there are no forces.
 
     Args:
-        history: one row per epoch, of a `FineTuned`.
-        stages: its evaluations of the held-out frames by stage.
-        path: where to save the picture; None does not.
+        history: `history` of a `FineTuned`.
+        stages: evaluations of the held-out frames by stage, of a `FineTuned`.
+        path: file to save the figure to; None does not save it.
 
     Returns:
         The matplotlib figure.
@@ -81,14 +83,14 @@ def finetuning(history: list[dict[str, float]], stages: Mapping[str, Evaluation]
 
 
 def _subplots(height: float):
-    """A figure of two axes beside each other."""
-    from matplotlib import pyplot  # takes half a second, which who draws nothing need not wait
+    """Figure with two axes side by side."""
+    from matplotlib import pyplot  # imported here because it takes half a second
 
     return pyplot.subplots(1, 2, figsize=(9, height), layout="constrained")
 
 
 def _curves(axis, rows: list[dict[str, float]], name: str) -> None:
-    """RMSE against the epoch, training and validation."""
+    """Draw the RMSE of training and validation against the epoch."""
     epochs = [row["epoch"] for row in rows]
     for part, colour in (("train", "#999999"), ("valid", "#D55E00")):
         axis.semilogy(epochs, [row[f"{part}_{name}_rmse"] for row in rows], label=part, color=colour)

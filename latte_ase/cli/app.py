@@ -1,6 +1,6 @@
-"""The command `latte-ase`: its commands, one file each, and how their errors are shown.
+"""Command line `latte-ase`: its commands, one module each, and the display of their errors.
 
-Nothing here or at the head of a command's file imports JAX, ASE or NumPy, so that `latte-ase --help` is quick.
+Modules of commands import JAX, ASE and NumPy inside their functions, so that `latte-ase --help` is fast.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ app = typer.Typer(
 )
 
 COMMANDS = (models, info, evaluate, train, finetune, uncertainty, select, check)
-"""In the order of `latte-ase --help`."""
+"""Commands in the order of `latte-ase --help`."""
 
 MISTAKES = (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError, MemoryError)
-"""Errors whose messages say what to do."""
+"""Errors that are shown by their message alone."""
 
 
 def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +64,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 
 
 def main() -> None:
-    """The command, with compiled functions kept from one call to the next."""
+    """Run the command line, with the cache of compiled functions."""
     from latte_ase.io.compilation_cache import prepare_command
 
     prepare_command()

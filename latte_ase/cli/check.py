@@ -18,9 +18,9 @@ def check(
     structures: Annotated[Path | None, typer.Option(help="structures to check on, any format of ase.io.read")] = None,
     only: Annotated[list[str] | None, typer.Option(help="a property; may be given several times")] = None,
 ):
-    """Check the physics of an ASE calculator, and what ASE asks of it; exit status 1 if something fails.
+    """Check the physical consistency of an ASE calculator and its conformance to ASE; exit status 1 if a check fails.
 
-    MODULE:CLASS is called without arguments, such as ase.calculators.emt:EMT.
+    MODULE:CLASS, such as ase.calculators.emt:EMT, is called without arguments.
     """
     from ase.io import read
     from rich.console import Console

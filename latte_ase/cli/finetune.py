@@ -15,14 +15,14 @@ def finetune(
     valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
     strategy: Annotated[str, typer.Option(help="full, network, last-layer or lora")] = "full",
     replayed: Annotated[
-        Path | None, typer.Option(help="structures of the model's own data, against forgetting")
+        Path | None, typer.Option(help="structures of the data of the model, which are trained on as well")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="passes over FILE; default: about 2500 steps, at least 10 passes")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,
 ):
-    """Adapt a model to new labels; elements that it does not know are added."""
+    """Fine-tune a model on new labels; elements that it does not know are added."""
     from latte_ase.finetuning import finetune as run
 
     length: dict[str, Any] = {} if epochs is None else {"epochs": epochs}

@@ -8,7 +8,7 @@ import typer
 
 
 def info(model: Annotated[str, typer.Argument(help="name, file, folder or hub address")]):
-    """Show what is known about a model."""
+    """Show the hyper-parameters and metadata of a model."""
     from rich import print_json
 
     from latte_ase import load_model

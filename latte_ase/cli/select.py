@@ -15,7 +15,7 @@ def select(
     count: Annotated[int, typer.Option(help="how many structures to choose")],
     out: Annotated[Path, typer.Option(help="extended XYZ file to write")],
 ):
-    """Pick the most informative structures of a trajectory, to be labelled: uncertain ones that are not alike."""
+    """Select the structures of a trajectory to label next: uncertain ones that differ from each other."""
     from ase.io import write
     from rich.progress import track
 

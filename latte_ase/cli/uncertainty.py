@@ -14,9 +14,9 @@ def uncertainty(
     file: Annotated[Path, typer.Argument(help="the labelled structures that it was trained on")],
     held_out: Annotated[Path, typer.Option(help="labelled structures that it was not trained on")],
     out: Annotated[Path, typer.Option(help="model file to write")],
-    members: Annotated[int, typer.Option(help="uncertainties cost so many force calls")] = 16,
+    members: Annotated[int, typer.Option(help="number of members; an uncertainty costs as many force calls")] = 16,
 ):
-    """Give a model a committee of last layers, so that it can say how uncertain it is."""
+    """Add a committee of last layers to a model, for the uncertainty of its predictions."""
     from rich.progress import track
 
     from latte_ase.io.model_file import save_model

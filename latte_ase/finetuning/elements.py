@@ -1,4 +1,4 @@
-"""Further elements for a model: each begins as a copy of the known element that is most like it."""
+"""Addition of elements to a model: the parameters of a new element are a copy of those of a similar known one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from latte_ase.training.initial import with_constants
 
 
 def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:
-    """The potential with the elements of these frames added to those that it knows.
+    """Potential with the elements of some frames added to those that it knows.
 
-    A new element starts with the parameters of the known one whose covalent radius (Cordero et al., Dalton Trans. 2008,
-    2832) is nearest, with E0 = 0, and with the scales that its features have in `frames`.  Energies of structures of known
-    elements stay what they are.  A committee is left out.
+    A new element has the parameters of the known element with the closest covalent radius (Cordero et al., Dalton Trans.
+    2008, 2832), E0 = 0, and the scales of its features in `frames`.  Energies of structures of known elements do not
+    change.  The committee is dropped.
 
     Args:
         potential: the model.
-        frames: structures that contain the new elements; where there are none, the potential comes back as it is.
+        frames: structures that contain the new elements.
+
+    Returns:
+        The extended potential; the same one where there are no new elements.
     """
     numbers = {int(z) for atoms in frames for z in atoms.numbers}
     known = list(potential.architecture.numbers)
@@ -53,14 +56,14 @@ def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:
 
 
 def _nearest(z: int, known: Sequence[int]) -> int:
-    """Index of the element among `known` whose covalent radius is nearest to that of z."""
+    """Index of the element among `known` with the covalent radius closest to that of z."""
     return int(np.argmin(np.abs(covalent_radii[list(known)] - covalent_radii[z])))
 
 
 def _rows_of(potential: Potential, architecture: Architecture, source):
-    """Parameters whose axes over species take the rows `source`.
+    """Parameters whose axes over species have the entries `source` of the axes of a potential.
 
-    Which axes these are, the shapes tell: they are those that grow with the number of elements.
+    The axes over species are those whose length depends on the number of elements.
     """
 
     def shapes(elements):

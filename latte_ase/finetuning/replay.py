@@ -1,4 +1,4 @@
-"""Replay against forgetting: in every epoch as many structures of the base model's own data as there are new ones."""
+"""Replay of the data of the base model: every epoch contains as many of its structures as there are new frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latte_ase.prediction import predict
 
 
 def labelled(potential: Potential, frames: Sequence[Atoms], names: Iterable[str] = ("energy", "forces")) -> list[Atoms]:
-    """The frames; those that lack one of the labels as copies, with what the potential predicts in its place."""
+    """Frames with all labels: those that lack one are copied, with the prediction of the potential in its place."""
     names = tuple(names)
 
     def own(atoms) -> dict[str, Any]:
@@ -33,12 +33,14 @@ def labelled(potential: Potential, frames: Sequence[Atoms], names: Iterable[str]
 
 
 def order(n_new: int, n_base: int, seed: int) -> Callable[[int], np.ndarray]:
-    """Order of an epoch, by its number: all new frames, which come first in the set, and as many of the base's, at random.
+    """Function of the number of an epoch that gives the random order of its frames.
+
+    The order contains all new frames, which are first in the set, and as many frames of the base model.
 
     Args:
         n_new: number of new frames.
-        n_base: number of the base model's; may be 0.
-        seed: of the order and of the choice.
+        n_base: number of frames of the base model, 0 or more.
+        seed: seed of the order and of the choice of frames.
     """
 
     def of(epoch: int) -> np.ndarray:

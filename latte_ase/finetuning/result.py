@@ -1,4 +1,4 @@
-"""What fine-tuning returns: the model, and how it was before and is after, on the new data and on the base model's."""
+"""Result of fine-tuning: the model, and its errors before and after on the new data and on those of the base model."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ HEADER = f"{'energy (meV/atom)':>22s}{'forces (meV/Å)':>22s}"
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What fine-tuning returns.
+    """Result of fine-tuning.
 
     Attributes:
         potential: the fine-tuned model.
         history: one row per epoch, as in training.
-        evaluations: of the held-out new frames, by stage: "base model", "E0 re-fitted", "fine-tuned"; the first is
-            missing where the base model does not know all elements.
-        base_evaluations: of held-out frames of the base model's data, with its own E0: "base model", "fine-tuned";
-            empty without `replayed`.
-        path: the model file written, or None.
+        evaluations: evaluations of the held-out new frames by stage: "base model", "E0 re-fitted", "fine-tuned"; the
+            first is missing where the base model does not know all elements.
+        base_evaluations: evaluations of held-out frames of the data of the base model, with its E0: "base model",
+            "fine-tuned"; empty without `replayed`.
+        path: the model file that was written, or None.
     """
 
     potential: Potential
@@ -35,7 +35,7 @@ class FineTuned:
 
     @property
     def calculator(self) -> LatteCalculator:
-        """A calculator of the fine-tuned model."""
+        """Calculator of the fine-tuned model."""
         return LatteCalculator(self.potential)
 
     @property
@@ -45,7 +45,7 @@ class FineTuned:
 
     @property
     def base_errors(self) -> dict[str, dict[str, float]]:
-        """Metrics of the held-out frames of the base model's data by stage."""
+        """Metrics of the held-out frames of the data of the base model by stage, see `Evaluation.metrics`."""
         return {stage: evaluation.metrics for stage, evaluation in self.base_evaluations.items()}
 
     @property
@@ -57,7 +57,7 @@ class FineTuned:
         return "\n".join(lines)
 
     def plot(self, path=None):
-        """Picture of the history, and of forces before and after against their labels; see `plots.finetuning`."""
+        """Figure with learning curves and a parity plot before and after, see `latte_ase.plots.finetuning`."""
         return plots.finetuning(self.history, self.evaluations, path)
 
 

@@ -1,4 +1,4 @@
-"""What fine-tuning changes of a model."""
+"""Strategies of fine-tuning: the parameters that are trained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STRATEGIES: dict[str, Callable[[Potential], Parametrisation]] = {
 
 
 def parametrisation(strategy: str | Callable[[Potential], Parametrisation]) -> Callable[[Potential], Parametrisation]:
-    """A strategy by name; one that is a function already is returned.
+    """Strategy by name; a function is returned unchanged.
 
     Raises:
         ValueError: unknown name.

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whenever the process that writes them is killed."""
+"""Atomic writing of files: a file is complete or absent, even if the process that writes it is killed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, *, advice: str = "") -> None:
-    """Replace `path` in one step: a reader sees the old file or the new one, whatever happens.
+    """Write a file atomically: a reader sees either the old or the new content.
 
     Args:
-        path: the file; its folder is made.
-        content: all of it.
-        advice: a last sentence for the message, where writing fails.
+        path: the file; its folder is created.
+        content: content of the file.
+        advice: last sentence of the message of an error.
 
     Raises:
-        OSError: of the same kind as the system's, with what is left and what to do.
+        OSError: writing failed; the message has the state of the file and the remedy.
     """
     temporary = path.with_name(f"{_temporary(path)}{uuid.uuid4().hex}")
     try:
@@ -42,7 +42,7 @@ def write_atomically(path: Path, content: bytes, *, advice: str = "") -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete what a killed process left of `write_atomically`; not while another one writes `path`."""
+    """Delete temporary files of `write_atomically` of killed processes; not while another process writes `path`."""
     for leftover in path.parent.glob(f"{glob.escape(_temporary(path))}{'?' * 32}"):
         leftover.unlink(missing_ok=True)
 

@@ -1,9 +1,9 @@
-"""Compiled functions kept on disk, so that the next process starts without compiling.
+"""Cache of compiled functions on disk, with which later processes start without compiling.
 
     latte_ase.use_compilation_cache()
 
-The commands of `latte-ase` do so by themselves.  The cache is JAX's own, which is a setting of the whole process:
-therefore a script has to ask for it.
+The commands of `latte-ase` use the cache by default.  It is that of JAX, a setting of the whole process; therefore a
+script has to enable it explicitly.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ import os
 from pathlib import Path
 
 SHORTEST = 0.3
-"""Seconds of compilation from which on a function is kept."""
+"""Shortest compilation in seconds whose result is kept."""
 
 
 def cache_folder() -> Path:
-    """Where compiled functions are kept unless told otherwise: latte_ase/compiled in the user's cache folder."""
+    """Default folder of compiled functions: latte_ase/compiled in the cache folder of the user."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "latte_ase" / "compiled"
 
 
 def use_compilation_cache(folder: str | Path | None = None) -> Path:
-    """Keep compiled functions in a folder and take them from there, for the rest of this process.
+    """Keep compiled functions in a folder and reuse them, for the rest of this process.
 
-    JAX decides what still fits (its version, the processor, the options), so an old folder does no harm.
+    JAX checks whether an entry can be used (version, processor, options), so an old folder can be kept.
 
     Args:
-        folder: default `cache_folder()`; made where it does not exist.
+        folder: the folder, which is created; default `cache_folder()`.
 
     Returns:
         The folder.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
     import jax
 
@@ -45,7 +45,7 @@ def use_compilation_cache(folder: str | Path | None = None) -> Path:
 
 
 def prepare_command() -> None:
-    """The same for a command that has yet to import JAX; whoever set JAX_COMPILATION_CACHE_DIR keeps that."""
+    """Enable the cache for a command before JAX is imported, unless JAX_COMPILATION_CACHE_DIR is set."""
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     try:

@@ -1,4 +1,4 @@
-"""Hyper-parameters as JSON and back, believed in nothing: types are those of the annotations, sizes are sane."""
+"""Hyper-parameters as JSON, and their validation when they are read: types of the annotations, and bounded sizes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.model.potential import Architecture
 
 LONGEST_ENTRY = 1000
-"""Items of a list in the architecture; letters of a text in it are 16 times as many."""
+"""Largest number of items of a list in an architecture; a text may have 16 times as many letters."""
 
 
 class ModelFileError(ValueError):
-    """A model file that cannot be used; the message says why and what to do."""
+    """Error of a model file that cannot be used; the message has the reason and the remedy."""
 
 
 def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
-    """The hyper-parameters as plain data."""
+    """Hyper-parameters of an architecture as JSON-like data.
+
+    Raises:
+        ValueError: the descriptor has no name in `DESCRIPTORS`.
+    """
     kinds = {cls: name for name, cls in DESCRIPTORS.items()}
     if type(architecture.descriptor) not in kinds:
         raise ValueError(
@@ -36,7 +40,7 @@ def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
 
 
 def architecture_from_json(data: dict[str, Any]) -> Architecture:
-    """Inverse of `architecture_to_json`.
+    """Architecture from JSON-like data, the inverse of `architecture_to_json`.
 
     Raises:
         ValueError: an entry is missing, unknown, of another type, or not possible.
@@ -59,14 +63,14 @@ def architecture_from_json(data: dict[str, Any]) -> Architecture:
 
 
 def checked_dictionary(name: str, value) -> dict[str, Any]:
-    """The value, if it is a dictionary; else a `ModelFileError` that names it."""
+    """Value that is checked to be a dictionary; `ModelFileError` where it is not."""
     if not isinstance(value, dict):
         raise ModelFileError(f"Its {name} is {shortened(value)}; a dictionary is needed.")
     return value
 
 
 def _make(cls, entries: dict[str, Any], **made):
-    """An instance of a dataclass from JSON, after its types were compared with its annotations."""
+    """Instance of a dataclass from JSON-like data whose types are checked against the annotations."""
     hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.name not in made}
     for name, field in fields.items():
@@ -82,7 +86,7 @@ def _make(cls, entries: dict[str, Any], **made):
 
 
 def _fits(value, hint) -> bool:
-    """True if a value from JSON is of the annotated type and of a sane size."""
+    """Whether a value from JSON is of the annotated type and within the bounds of its size."""
     if get_origin(hint) is tuple:
         kinds = get_args(hint)
         if not isinstance(value, list) or len(value) > LONGEST_ENTRY:
@@ -100,7 +104,7 @@ def _fits(value, hint) -> bool:
 
 
 def shortened(value) -> str:
-    """A value from JSON for a message."""
+    """Text of a value from JSON for a message, at most 80 letters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}..."
 

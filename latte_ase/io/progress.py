@@ -1,4 +1,4 @@
-"""Progress on the terminal: one bar, with a text behind it."""
+"""Progress bar on the terminal."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(title: str, total: int, *, done: int = 0) -> Iterator[Callable[[int, str], None]]:
-    """Show a bar, and yield a function (done, text) that moves it.
+    """Context with a progress bar; yields a function (done, text) that updates it.
 
     Args:
-        title: stands before the bar.
-        total: what is to be done, such as epochs or steps.
-        done: how much of it was done before.
+        title: text before the bar.
+        total: total number of steps or epochs.
+        done: number of them that are already done.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
     def whole():
-        return Column(no_wrap=True)  # where the terminal is narrow, the bar gives way
+        return Column(no_wrap=True)  # in a narrow terminal the bar becomes shorter
 
     columns = (
         TextColumn("{task.description}", table_column=whole()),

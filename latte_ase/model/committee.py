@@ -1,9 +1,9 @@
-"""Members: further parameters of a potential, whose disagreement says how far to trust it.
+"""Committee of a potential: alternative parameters whose predictions give an uncertainty.
 
     sigma = factor * sqrt( SUM_k (y_k - mean_k y)^2 / (members - 1) ),   y: energy, site energy, force component
 
-Members differ in all parameters (an ensemble) or in some, such as the last layer; whoever computes with them need
-not know.  The factors come from frames that no training saw (`latte_ase.uncertainty`).
+Members differ in all parameters (an ensemble) or in some of them, such as those of the last layer.  The factors are
+calibrated on frames that the potential was not trained on (`latte_ase.uncertainty`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 
 
 class Uncertainty(NamedTuple):
-    """One standard deviation of what a potential predicts for a structure.
+    """Standard deviations of the predictions of a potential for a structure.
 
     Attributes:
-        energy: of the total energy, in eV.
-        energies: (atoms,) of the site energies, in eV.
-        forces: (atoms, 3) of the components of the forces, in eV/Angstrom.
+        energy: standard deviation of the total energy in eV.
+        energies: (atoms,) standard deviations of the site energies in eV.
+        forces: (atoms, 3) standard deviations of the force components in eV/Angstrom.
     """
 
     energy: float
@@ -30,24 +30,28 @@ class Uncertainty(NamedTuple):
 
     @property
     def of_atoms(self) -> np.ndarray:
-        """(atoms,) of each force as a vector: the root of the sum over its components, in eV/Angstrom."""
+        """Standard deviation (atoms,) of each force vector, the norm over its components, in eV/Angstrom."""
         return np.linalg.norm(self.forces, axis=1)
 
     @property
     def worst(self) -> float:
-        """Of the least certain force, in eV/Angstrom."""
+        """Largest standard deviation of a force vector, in eV/Angstrom."""
         return float(self.of_atoms.max())
 
 
 @dataclass(frozen=True)
 class Committee:
-    """Members of a potential, and what their spread is worth.
+    """Members of a committee, and the calibration of their spread.
 
     Attributes:
-        members: part of the potential's parameters, nested dictionaries with the same names; every array has one
-            more axis in front, (members, ...).
-        energy_factor, forces_factor: standard deviation per spread.
-        shifts: (members, species) in eV, by how much E0 of each member is above the potential's; None: not at all.
+        members: some of the parameters of the potential, nested dictionaries with the same names; every array has a
+            leading axis (members, ...).
+        energy_factor: ratio of the standard deviation of energies to the spread of the members.
+        forces_factor: ratio of the standard deviation of forces to the spread of the members.
+        shifts: (members, species) difference of E0 of each member to that of the potential in eV; None for none.
+
+    Raises:
+        ValueError: fewer than two members, or numbers that do not fit together.
     """
 
     members: Any
@@ -71,15 +75,15 @@ class Committee:
         return len(jax.tree.leaves(self.members)[0])
 
     def params(self, params, member: int):
-        """The parameters of a member: `params` with what belongs to it in their place."""
+        """Parameters of a member: those of the potential, with those of the member in their place."""
         return replaced(params, jax.tree.map(lambda a: a[member], self.members))
 
     def uncertainty(self, energies, forces) -> Uncertainty:
-        """From what the members say.
+        """Standard deviations from the predictions of the members.
 
         Args:
             energies: (members, atoms) site energies in eV.
-            forces: (members, atoms, 3) in eV/Angstrom.
+            forces: (members, atoms, 3) forces in eV/Angstrom.
         """
         energies, forces = np.asarray(energies, np.float64), np.asarray(forces, np.float64)
         return Uncertainty(
@@ -90,7 +94,7 @@ class Committee:
 
 
 def replaced(params, part):
-    """Nested dictionaries `params` with the arrays of `part` in place of those of the same names."""
+    """Nested dictionaries `params`, with the arrays of `part` in place of those with the same names."""
     if not isinstance(part, dict):
         return part
     return {name: replaced(branch, part[name]) if name in part else branch for name, branch in params.items()}

@@ -1,9 +1,9 @@
-"""Optimisers: Muon for matrices, Adam for all else; with clipping, warm-up and a cosine.
+"""Optimisers: Muon for matrices and Adam for other parameters, with clipping, warm-up and a cosine schedule.
 
-Muon replaces the gradient of a matrix, averaged over the last steps, by the nearest matrix with orthonormal rows or
-columns, found by five steps of a Newton-Schulz iteration (K. Jordan et al., kellerjordan.github.io/posts/muon, 2024), so
-that an update has the same size in all directions, and not in the few that the gradient prefers.  Scaled to the root mean
-square of Adam's usual update (arXiv:2502.16982), it takes the same rate.
+Muon replaces the gradient of a matrix, averaged over the last steps, by the closest matrix with orthonormal rows or
+columns, from five steps of a Newton-Schulz iteration (K. Jordan et al., kellerjordan.github.io/posts/muon, 2024), so
+that an update has the same size in all directions.  The update is scaled to the root mean square of a typical update of
+Adam (arXiv:2502.16982), so that the learning rates are the same.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from latte_ase.training.config import TrainingConfig
 from latte_ase.training.parametrisation import MATRICES
 
 RMS = 0.2
-"""Root mean square of an update at rate 1: that of Adam (arXiv:2502.16982)."""
+"""Root mean square of an update at a learning rate of 1, that of Adam (arXiv:2502.16982)."""
 
 
 def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformation:
-    """The optimiser of this configuration; decay acts on weight matrices only.
+    """Optimiser of a configuration; weight decay acts on matrices only.
 
     Args:
-        config: which one, rates and weights.
-        n_steps: length of the schedule.
+        config: kind of optimiser, learning rate and weight decay.
+        n_steps: length of the schedule in steps.
     """
     warm = max(1, round(config.warmup * n_steps))
     rate = optax.warmup_cosine_decay_schedule(
@@ -46,7 +46,7 @@ def optimiser(config: TrainingConfig, n_steps: int) -> optax.GradientTransformat
 
 
 def refuse_idle_decay(config: TrainingConfig, potential: Potential, trained) -> None:
-    """Raise ValueError where `mixing_decay` would do nothing to what is trained, or move a mixing that is to stay random."""
+    """Check that `mixing_decay` has parameters to act on; ValueError where it has none, or where they stay random."""
     descriptor = potential.architecture.descriptor
     there = any(jax.tree.leaves(_named("mixing")(trained)))
     if config.mixing_decay > 0 and (not there or getattr(descriptor, "mixing", "") == "random"):
@@ -57,12 +57,12 @@ def refuse_idle_decay(config: TrainingConfig, potential: Potential, trained) -> 
 
 
 def _named(kind: str):
-    """A function that tells which parameters are matrices of this kind, or factors of their changes: a tree of bool."""
+    """Function that masks the parameters that are matrices of a kind, or factors of their changes: a tree of bool."""
     return partial(jax.tree_util.tree_map_with_path, lambda path, _: kind in jax.tree_util.keystr(path))
 
 
 def _matrices(params):
-    """Axes of the parameters that are matrices, None of the others; a matrix with one row or column is a vector."""
+    """Matrix axes of parameters; None for those that are no matrices, or have only one row or column."""
 
     def axes(path, leaf):
         if path and path[-1].key in MATRICES and leaf.ndim >= 2 and min(leaf.shape[-2:]) > 1:

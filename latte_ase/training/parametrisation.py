@@ -1,6 +1,6 @@
-"""What is trained: all parameters of a potential, some of them, or factors of low rank that are added to them.
+"""Trained parameters: all parameters of a potential, some of them, or low-rank changes of them.
 
-An optimiser sees `start` and nothing else; `params` makes the potential's parameters of it.
+The optimiser acts on `start` of a parametrisation; `params` maps it to the parameters of the potential.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from latte_ase.model.potential import Potential
 
 MATRICES = ("kernel", "mixing")
-"""Names of the parameters whose last two axes are a matrix, of networks or of a descriptor's mixing; any axes before them
-tell matrices apart.  Of CACE's mixing these are not input and output: the input, a radial function, is an axis before."""
+"""Names of the parameters whose last two axes are a matrix, of networks or of the mixing of a descriptor; other axes
+number the matrices.  (For the mixing of CACE these axes are not input and output: the input is an axis before them.)"""
 
 
 class Parametrisation(NamedTuple):
-    """A pytree to be trained, and what it stands for.
+    """Trained parameters, and their relation to those of a potential.
 
     Attributes:
-        start: pytree of arrays, what is trained.
-        params: maps what is trained to the potential's parameters.
-        project: maps what a step has left to what is allowed.
+        start: pytree of arrays, the initial values of the trained parameters.
+        params: function from the trained parameters to the parameters of the potential.
+        project: function that projects the trained parameters onto their allowed range after a step.
     """
 
     start: Any
@@ -37,7 +37,7 @@ def _as_it_is(trained):
 
 
 def everything(potential: Potential) -> Parametrisation:
-    """All parameters, those of the descriptor kept where it is defined."""
+    """All parameters; those of the descriptor are projected onto their allowed range."""
 
     def project(params):
         return {**params, "descriptor": potential.architecture.descriptor.project(params["descriptor"])}
@@ -46,7 +46,7 @@ def everything(potential: Potential) -> Parametrisation:
 
 
 def networks(potential: Potential) -> Parametrisation:
-    """The networks, on the descriptor as it is."""
+    """Parameters of the networks; the descriptor is fixed."""
 
     def params(trained):
         return {**potential.params, "network": trained}
@@ -55,7 +55,7 @@ def networks(potential: Potential) -> Parametrisation:
 
 
 def last_layer(potential: Potential) -> Parametrisation:
-    """The last linear layer of the networks."""
+    """Parameters of the last linear layer of the networks."""
     name = f"Dense_{len(potential.architecture.hidden)}"
 
     def params(trained):
@@ -65,15 +65,15 @@ def last_layer(potential: Potential) -> Parametrisation:
 
 
 def low_rank(potential: Potential, rank: int = 4, *, seed: int = 0) -> Parametrisation:
-    """W + A B for every matrix W of the networks and of the descriptor's mixing, with A (.., n, rank), B (.., rank, m).
+    """Low-rank changes (LoRA): W + A B for every matrix W of the networks and of the mixing of the descriptor.
 
-    B begins at 0 (Hu et al., arXiv:2106.09685), and with it the change.  A matrix with no more than `rank` rows or columns
-    has a change of its own size instead.  Weight decay draws the change to 0, not the matrix.
+    A is (..., n, rank) and B is (..., rank, m), 0 in the beginning (Hu et al., arXiv:2106.09685).  A matrix with at most
+    `rank` rows or columns has a change of full rank.  Weight decay acts on the change, not on W.
 
     Args:
-        potential: where to start.
-        rank: of the changes.
-        seed: of A.
+        potential: the potential to train.
+        rank: rank of the changes.
+        seed: seed of the initial A.
 
     Raises:
         ValueError: rank below 1.
@@ -98,7 +98,7 @@ def low_rank(potential: Potential, rank: int = 4, *, seed: int = 0) -> Parametri
 
 
 def _change(matrix, rank: int, rng) -> dict[str, np.ndarray]:
-    """Factors of a change that is 0."""
+    """Factors of a change that is 0 in the beginning."""
     *leading, rows, columns = np.shape(matrix)
     if min(rows, columns) <= rank:
         return {"whole": np.zeros_like(matrix)}

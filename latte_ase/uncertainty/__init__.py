@@ -1,8 +1,9 @@
-"""How far to trust a potential: committees, their calibration, and what follows from them.
+"""Uncertainty of the predictions of a potential: committees, their calibration, observers, and active learning.
 
->>> trusted = uncertainty.last_layer("my-water", "train.extxyz", held_out="valid.extxyz")
->>> calc = LatteCalculator(trusted)
->>> calc.get_uncertainty(atoms).worst  # eV/Angstrom
+Examples:
+    >>> potential = uncertainty.last_layer("my-water", "train.extxyz", held_out="valid.extxyz")
+    >>> calc = LatteCalculator(potential)
+    >>> calc.get_uncertainty(atoms).worst  # eV/Angstrom
 """
 
 from latte_ase.model.committee import Committee, Uncertainty

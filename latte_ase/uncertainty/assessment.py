@@ -1,4 +1,4 @@
-"""What uncertainties are worth: compared with the errors on labelled frames; and their calibration."""
+"""Assessment of uncertainties by the errors on labelled frames, and their calibration."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from latte_ase.io.frames import label, read_frames, require_labels
 from latte_ase.model.potential import Potential
 
 WITHIN_ONE = 0.6827
-"""Share of a normal distribution within one standard deviation."""
+"""Fraction of a normal distribution within one standard deviation."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """Errors beside uncertainties.
+    """Errors and uncertainties on labelled frames.
 
     Attributes:
         energy: (frames, 2) error of the energy and its uncertainty, in eV/atom.
-        forces: (atoms, 3, 2) error of a force component and its uncertainty, in eV/Angstrom, all frames in a row.
+        forces: (atoms, 3, 2) error of a force component and its uncertainty, in eV/Angstrom, of all frames.
     """
 
     energy: np.ndarray
@@ -31,9 +31,10 @@ class Assessment:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """For energies and forces: coverage of one and of two sigma, and Spearman's rank correlation.
+        """Coverage of one and of two sigma, and Spearman's rank correlation, for energies and forces.
 
-        A normal distribution has 0.68 and 0.95.  Ranks are those of |error| and sigma; of forces, per atom.
+        A normal distribution has coverages of 0.68 and 0.95.  The correlation is that of |error| and sigma, for forces
+        of the vectors of each atom.
         """
         atoms = np.linalg.norm(self.forces, axis=1)
         found = {}
@@ -46,7 +47,7 @@ class Assessment:
 
     @property
     def factors(self) -> tuple[float, float]:
-        """By which sigma of energy and of forces would have to be multiplied to cover 68 % of the errors."""
+        """Factors for sigma of energies and of forces with which 68 % of the errors are within sigma."""
         return tuple(  # type: ignore[return-value]
             float(np.quantile(np.abs(p[..., 0]) / np.maximum(p[..., 1], 1e-12), WITHIN_ONE))
             for p in (self.energy, self.forces)
@@ -54,7 +55,7 @@ class Assessment:
 
     @property
     def likelihood(self) -> float:
-        """Mean log-likelihood of the errors of force components, normal with calibrated sigma."""
+        """Mean log-likelihood of the errors of force components, for normal distributions with calibrated sigma."""
         sigma = np.maximum(self.factors[1] * self.forces[..., 1], 1e-12)
         return float(np.mean(-0.5 * (self.forces[..., 0] / sigma) ** 2 - np.log(sigma)))
 
@@ -64,12 +65,15 @@ def _rank(a, b) -> float:
 
 
 def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Assessment:
-    """Errors of a model with a committee on labelled frames, beside what it expected.
+    """Errors and uncertainties of a model with a committee on labelled frames.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
         frames: file or list of ase.Atoms with energies and forces.
-        progress: wraps the iteration over frames, for example `rich.progress.track`.
+        progress: wrapper of the iteration over frames, for example `rich.progress.track`.
+
+    Returns:
+        Errors and uncertainties of energies and forces.
 
     Raises:
         ValueError: the model has no committee, or labels are missing.
@@ -86,7 +90,12 @@ def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Asse
 
 
 def calibrated(potential: Potential, frames) -> tuple[Potential, Assessment]:
-    """The potential with factors that cover 68 % of the errors on these frames, and the assessment before."""
+    """Potential with factors calibrated on labelled frames, and the assessment with factors of 1.
+
+    Args:
+        potential: potential with a committee.
+        frames: labelled frames that the potential was not trained on.
+    """
     committee = potential.committee
     assert committee is not None
     before = assess(replace(potential, committee=replace(committee, energy_factor=1.0, forces_factor=1.0)), frames)

@@ -1,4 +1,4 @@
-"""A committee of potentials trained alike but for the seed."""
+"""Committee of potentials that were trained with different seeds."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from latte_ase.uncertainty.assessment import calibrated
 
 
 def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
-    """The first model, with all of them as its committee.
+    """Potential of the first of several models, with all of them as its committee.
 
     Args:
         models: two or more, each what `latte_ase.load_model` takes, trained on the same frames with the same
             architecture and different seeds.
-        held_out: labelled frames that none was trained on, for the calibration; fifty or more.
+        held_out: labelled frames that no model was trained on, for the calibration; fifty or more.
+
+    Returns:
+        The first potential, with a calibrated committee.
 
     Raises:
         ValueError: fewer than two models, other architectures or constants, or labels are missing.
@@ -50,14 +53,14 @@ def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
 
 
 def _of_frames(potential: Potential) -> list[np.ndarray]:
-    """Constants that the training frames decide, whatever the seed."""
+    """Constants that depend on the training frames and not on the seed."""
     return [potential.constants["scale"], potential.constants["repulsion_range"]]
 
 
 def _params_for(potential: Potential, other: Potential):
-    """The parameters with which the constants of another potential give the same energies.
+    """Parameters that give the energies of a potential with the constants of another one.
 
-    Mean m and deviation d of the features depend on the seed.  The first layer takes the difference over:
+    Mean m and deviation d of the features depend on the seed.  The parameters of the first layer are transformed:
     W x + b of x = (B - m) / d is W' x' + b' of x' = (B - m') / d', with W' = W d'/d and b' = b + W (m' - m)/d.
     """
     mean, deviation, new_mean, new_deviation = (

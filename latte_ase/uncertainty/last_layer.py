@@ -1,14 +1,14 @@
-"""A committee of last layers: uncertainty for any trained potential, without training another.
+"""Committee of last layers, for any trained potential and without further training.
 
-Energies and forces are linear in the weights w of the last layer.  With the training loss as minus the logarithm of a
-probability, w is normally distributed around its trained value, with the covariance
+Energies and forces are linear in the weights w of the last layer.  With the training loss as a negative log-likelihood, w
+is normally distributed around its trained value, with the covariance
 
     C = ( H + ridge * mean(diag H) )^-1
     H = SUM_frames  a g_E g_E^T / atoms^2 + b / (3 atoms) SUM_components g_F g_F^T,     g = d/dw
 
-where a and b are the weights of energies and forces in the loss that the model was trained with, by its file.  That is
-up to a factor, which the calibration finds (last-layer prediction rigidity, Bigi et al., arXiv:2403.02251).  The
-sum over force components is that of a few random directions, whose mean it is.  Members are drawn from C.
+where a and b are the weights of energies and forces in the training loss, which the model file records.  C is determined
+up to a factor, which the calibration sets (last-layer prediction rigidity, Bigi et al., arXiv:2403.02251).  The sum over
+force components is estimated from a few random directions.  The members are drawn from this distribution.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty.assessment import calibrated
 
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-"""Tried one after the other; the likeliest on the held-out frames is kept."""
+"""Values of the ridge; the one with the highest likelihood on the held-out frames is used."""
 PROBES = 4
-"""Random directions per frame."""
+"""Number of random directions per frame."""
 SMALL = 1e-2
-"""Of the weights' norm: the members' distance.  Any would do, all is linear; rounding spoils very small ones."""
+"""Distance of the members from the trained weights, relative to the norm of those; arbitrary, since everything is
+linear, but rounding errors grow where it is very small."""
 DTYPE = np.float32
 
 
@@ -52,15 +53,19 @@ def last_layer(
     seed: int = 0,
     progress: Callable | None = None,
 ) -> Potential:
-    """The model with a committee of last layers.
+    """Potential of a model with a calibrated committee of last layers.
 
     Args:
         model: what `latte_ase.load_model` takes.
-        frames: the frames it was trained on: file or list of ase.Atoms with energies and forces.
-        held_out: labelled frames that were not trained on, for the calibration; fifty or more.
-        members: how many; uncertainties cost as many force calls, and scatter by 1 / sqrt(2 members).
-        seed: of the random numbers.
-        progress: wraps the iteration over frames, for example `rich.progress.track`.
+        frames: the training frames of the model: file or list of ase.Atoms with energies and forces.
+        held_out: labelled frames that the model was not trained on, for the calibration; fifty or more.
+        members: number of members.  An uncertainty costs as many force calls, and has a relative statistical error
+            of 1 / sqrt(2 members).
+        seed: seed of the random numbers.
+        progress: wrapper of the iteration over frames, for example `rich.progress.track`.
+
+    Returns:
+        The potential with the committee.
 
     Raises:
         ValueError: fewer than two members, or labels are missing.
@@ -83,7 +88,7 @@ def last_layer(
 
 
 def _loss_weights(potential: Potential) -> tuple[float, float]:
-    """Those of energies and forces in the model's training, by its file; where it does not say, the usual ones."""
+    """Weights of energies and forces in the training loss of a model, by its file; the defaults where it has none."""
     metadata = potential.metadata
     told = (metadata.get("finetuning") or metadata.get("recipe") or {}).get("training", {})
     usual = TrainingConfig()
@@ -91,7 +96,7 @@ def _loss_weights(potential: Potential) -> tuple[float, float]:
 
 
 def _last(architecture: Architecture, params) -> dict[str, Any]:
-    """The weights that energies are linear in; a constant cancels against the isolated atom's."""
+    """Weights in which energies are linear, without the bias, which cancels against that of the isolated atom."""
     network = params["network"]
     names = [f"Dense_{len(architecture.hidden)}", *(["linear"] if architecture.linear else [])]
     return {"network": {name: {"kernel": network[name]["kernel"]} for name in names}}
@@ -99,7 +104,7 @@ def _last(architecture: Architecture, params) -> dict[str, Any]:
 
 @partial(jit, static_argnums=0)
 def _rows(architecture: Architecture, params, constants, graph, probes):
-    """d/dw of the energy, (weights,), and of forces along random directions (probes, blocks, block, 3)."""
+    """Derivatives d/dw of the energy (weights,), and of forces along random directions (probes, blocks, block, 3)."""
     last = _last(architecture, params)
     zero = jnp.zeros((*graph.is_atom.shape, 3), graph.is_atom.dtype)
     unit = jnp.eye(3, dtype=zero.dtype)[None]
@@ -115,7 +120,7 @@ def _rows(architecture: Architecture, params, constants, graph, probes):
 
 
 def _information(potential: Potential, structures, weights, seed, progress) -> np.ndarray:
-    """H, (weights, weights) float64."""
+    """Matrix H (weights, weights), float64."""
     frames = prepare(potential, structures)
     kinds = max(len(np.unique(frame.species)) for frame in frames)
     grouping = potential.architecture.descriptor.grouping(kinds)
@@ -135,7 +140,7 @@ def _information(potential: Potential, structures, weights, seed, progress) -> n
 
 
 def _draw(potential: Potential, information, ridge: float, members: int, seed: int):
-    """Members of the last layer, w + C^(1/2) z."""
+    """Random members of the last layer, w + C^(1/2) z."""
     weights, unravel = ravel_pytree(_last(potential.architecture, potential.params))
     values, vectors = np.linalg.eigh(information)
     values = np.maximum(values, 0) + ridge * values.mean()

@@ -1,6 +1,7 @@
-"""What ASE's dynamics and optimisers call while they run: stop, or keep the frame, where the model is not certain.
+"""Observers for the dynamics and optimisers of ASE that stop, or write the structure, where the uncertainty is large.
 
->>> dynamics.attach(uncertainty.stop_above(atoms, 0.5), interval=10)
+Examples:
+    >>> dynamics.attach(uncertainty.stop_above(atoms, 0.5), interval=10)
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from latte_ase.model.committee import Uncertainty
 
 
 class TooUncertain(RuntimeError):
-    """Raised by `stop_above`.
+    """Error of `stop_above`: the uncertainty exceeds the threshold.
 
     Attributes:
-        uncertainty: of the structure where the run stopped.
+        uncertainty: uncertainty of the structure at which the run stopped.
     """
 
     def __init__(self, message: str, uncertainty: Uncertainty):
@@ -28,11 +29,17 @@ class TooUncertain(RuntimeError):
 
 
 def stop_above(atoms: Atoms, threshold: float) -> Callable[[], None]:
-    """An observer that raises `TooUncertain` where a force is less certain than `threshold`.
+    """Observer that raises `TooUncertain` where the largest uncertainty of a force exceeds a threshold.
 
     Args:
-        atoms: what moves, with a `LatteCalculator` of a model with a committee.
-        threshold: of `Uncertainty.worst`, in eV/Angstrom.
+        atoms: the structure that moves, with a `LatteCalculator` whose model has a committee.
+        threshold: largest allowed `Uncertainty.worst` in eV/Angstrom.
+
+    Returns:
+        Function without arguments, for `dynamics.attach`.
+
+    Raises:
+        ValueError: the calculator has no committee, or `threshold` is not positive.
     """
     calc = _calculator(atoms, threshold)
 
@@ -45,15 +52,22 @@ def stop_above(atoms: Atoms, threshold: float) -> Callable[[], None]:
 
 
 def log_above(atoms: Atoms, threshold: float, file: str | Path) -> Callable[[], None]:
-    """An observer that appends the structure to `file` where a force is less certain than `threshold`.
+    """Observer that appends the structure to a file where the largest uncertainty of a force exceeds a threshold.
 
     Args:
-        atoms, threshold: as for `stop_above`.
-        file: extended XYZ; `info["uncertainty"]` is `Uncertainty.worst` in eV/Angstrom.  It is what
-            `latte-ase select` chooses from.
+        atoms: as for `stop_above`.
+        threshold: as for `stop_above`.
+        file: extended XYZ file, with `Uncertainty.worst` in eV/Angstrom as `info["uncertainty"]`; an input of
+            `latte-ase select`.
+
+    Returns:
+        Function without arguments, for `dynamics.attach`.
+
+    Raises:
+        ValueError: the calculator has no committee, or `threshold` is not positive.
     """
     calc, path = _calculator(atoms, threshold), Path(file).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)  # now, and not where a run is first in doubt
+    path.parent.mkdir(parents=True, exist_ok=True)  # at once, so that a run does not fail here later
 
     def observe():
         found = calc.get_uncertainty(atoms)

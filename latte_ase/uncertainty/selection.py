@@ -1,11 +1,11 @@
-"""Which frames to label next: uncertain ones that are not alike.
+"""Selection of the frames to label next: uncertain ones that differ from each other.
 
-Frame after frame, the one is taken that has the largest
+Frames are selected one by one.  The next one has the largest
 
-    worst uncertainty of a force * distance to the nearest frame already taken,
+    largest uncertainty of a force * distance to the nearest selected frame,
 
-distances being those of the mean descriptors per element and of its share of the atoms, each in units of its spread over
-all frames.  A copy of a frame that was taken has distance 0.
+where the distance is that of the mean descriptors and the fractions of atoms of each element, in units of their standard
+deviation over all frames.  A copy of a selected frame has distance 0.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from latte_ase.io.frames import read_frames
 
 
 class Selected(NamedTuple):
-    """A frame chosen by `select`.
+    """Frame selected by `select`.
 
     Attributes:
-        index: in the sequence of frames.
-        uncertainty: of its least certain force, in eV/Angstrom.
+        index: index in the sequence of frames.
+        uncertainty: largest uncertainty of a force, in eV/Angstrom.
     """
 
     index: int
@@ -36,13 +36,16 @@ class Selected(NamedTuple):
 def select(
     model: Any, frames: str | Path | Sequence[Atoms], count: int, *, progress: Callable | None = None
 ) -> list[Selected]:
-    """The most informative frames, first the most uncertain one.
+    """Most informative frames, beginning with the most uncertain one.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes, with a committee.
         frames: file, or structures of any sizes; labels are not read.
-        count: how many to choose; fewer come where all others are copies of these.
-        progress: wraps the iteration over frames, for example `rich.progress.track`.
+        count: number of frames to select; fewer are returned where all others are copies of these.
+        progress: wrapper of the iteration over frames, for example `rich.progress.track`.
+
+    Returns:
+        The selected frames, in the order of selection.
 
     Raises:
         ValueError: no frames, `count` below 1, or the model has no committee.
@@ -72,7 +75,7 @@ def select(
 
 
 def _mean_descriptor(calc: LatteCalculator, atoms: Atoms) -> np.ndarray:
-    """Mean of the features of each element, and its share of the atoms, one after the other."""
+    """Mean of the features of each element, and its fraction of the atoms, concatenated."""
     features, species = calc.get_descriptors(atoms), calc.potential.species(atoms.numbers)
     parts = []
     for s in range(len(calc.potential.elements)):
