@@ -129,8 +129,8 @@ def training(model, atoms, *, budget: float) -> dict:
     import jax
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    from latte_ase.model.potential import device_constants
-    from latte_ase.training.batches import batch_shapes, make_batch
+    from latte_ase.engine.evaluator import weights_of
+    from latte_ase.training.batches import Batches, training_program
     from latte_ase.training.config import TrainingConfig
     from latte_ase.training.dataset import prepare
     from latte_ase.training.optimiser import optimiser
@@ -140,15 +140,11 @@ def training(model, atoms, *, budget: float) -> dict:
     labelled = atoms.copy()
     labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(atoms), 3)))
     frames = prepare(model, [labelled])
-    grouping = model.architecture.descriptor.grouping(len(np.unique(frames[0].species)))
-    shapes = batch_shapes(frames, 1, grouping=grouping)
-    batch = make_batch(frames, model.reference_energies, shapes, 1, np.float32)
-    params, constants = (
-        jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in (model.params, device_constants(model))
-    )
+    batch = next(Batches(model, frames, 1)())
+    params, constants = weights_of(model, np.float32)
     config = TrainingConfig()
     transformation = optimiser(config, 1000)
-    step = make_step(model.architecture, transformation, config, parametrisation=everything(model))
+    step = make_step(training_program(model), transformation, config, parametrisation=everything(model))
     state = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
     placed = jax.device_put((state, constants, batch))
 

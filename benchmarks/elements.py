@@ -19,7 +19,8 @@ import numpy as np
 from ase.io import read
 
 from latte_ase import predict
-from latte_ase.training.batches import Batches
+from latte_ase.engine.evaluator import weights_of
+from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
@@ -46,9 +47,10 @@ def calls(frames, settings) -> dict:
     batches = Batches(potential, prepare(potential, frames), settings.training.batch_size)
     made = list(batches())
     transformation = optimiser(settings.training, 1000)
-    step = make_step(potential.architecture, transformation, settings.training, parametrisation=everything(potential))
-    params = jax.tree.map(lambda a: np.asarray(a, np.float32), potential.params)
-    constants = {name: np.asarray(potential.constants[name], np.float32) for name in ("mean", "deviation", "scale")}
+    step = make_step(
+        training_program(potential), transformation, settings.training, parametrisation=everything(potential)
+    )
+    params, constants = weights_of(potential, np.float32)
     start = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
 
     def train():

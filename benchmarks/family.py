@@ -30,11 +30,12 @@ from ase.io import read, write
 import latte_ase
 from latte_ase import load_model
 from latte_ase.engine.engine import Engine
+from latte_ase.engine.evaluator import weights_of
 from latte_ase.io.model_file import save_model
 from latte_ase.model.descriptors import DESCRIPTORS
-from latte_ase.model.potential import Architecture, device_constants, init_params
+from latte_ase.model.potential import Architecture, init_params
 from latte_ase.training import load_config
-from latte_ase.training.batches import Batches
+from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential, with_constants
 from latte_ase.training.optimiser import optimiser
@@ -169,10 +170,10 @@ def epoch_seconds(members: dict[str, dict], frames) -> dict[str, float]:
         potential = initial_potential(settings, train)
         prepared = prepare(potential, [train[k] for k in order])
         potential = with_constants(potential, prepared)
-        cast = jax.tree.map(lambda a: np.asarray(a, np.float32), (potential.params, device_constants(potential)))
+        cast = weights_of(potential, np.float32)
         transformation = optimiser(settings.training, 1000)
         step = make_step(
-            potential.architecture, transformation, settings.training, parametrisation=everything(potential)
+            training_program(potential), transformation, settings.training, parametrisation=everything(potential)
         )
         state = OptimiserState(cast[0], cast[0], transformation.init(cast[0]), np.zeros((), np.int32))
 

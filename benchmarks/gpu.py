@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -25,13 +24,13 @@ from machine import describe
 from potentials import potential
 from structures import water
 
-from latte_ase.engine.engine import SKIN, find_device
+from latte_ase.engine.devices import find_device
+from latte_ase.engine.engine import SKIN
+from latte_ase.engine.evaluator import Program, weights_of
 from latte_ase.engine.kernels import choose_kernel, why_not_pallas
-from latte_ase.geometry.graph import fill, lay_out
+from latte_ase.geometry.graph import pack
 from latte_ase.geometry.neighbours import neighbour_list
-from latte_ase.model import derivatives
 from latte_ase.model.moments import kernel
-from latte_ase.model.potential import device_constants
 
 SIZES = (1_536, 6_144, 12_288, 24_576)
 PRESETS = ("specific", "reduced")
@@ -41,30 +40,21 @@ SECONDS = 0.3
 
 
 def arrays(model, atoms, dtype):
-    """What `derivatives` takes after the architecture, and the places of the atoms."""
+    """What `Program.structure` takes, and the places of the atoms."""
     pairs = neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, model.cutoff + SKIN)
-    layout = lay_out(model.species(atoms.numbers), pairs)
-    graph = fill(layout, pairs, np.zeros(len(atoms), np.int64), layout.need, dtype)
-    weights = jax.tree.map(lambda a: np.asarray(a, dtype), (model.params, device_constants(model)))
-    return (*weights, graph, np.zeros((*graph.is_atom.shape, 3), dtype), np.eye(3, dtype=dtype)[None]), layout.place
-
-
-def energies(architecture, *arguments):
-    """Site energies."""
-    return derivatives.energies(architecture, *arguments, at_once=arguments[2].species.shape[0])
-
-
-def forces(architecture, *arguments):
-    """Energies, forces, virial."""
-    result = derivatives.derivatives(architecture, *arguments, at_once=arguments[2].species.shape[0])
-    return result.energies, result.forces, result.virials.sum((0, 1))
+    packed = pack(model.species(atoms.numbers), pairs, lambda need: need, dtype)
+    displacements = np.zeros((*packed.graph.is_atom.shape, 3), dtype)
+    arguments = weights_of(model, dtype), packed.graph, displacements, np.eye(3, dtype=dtype)[None]
+    return arguments, packed.layout.place
 
 
 def reference(model, atoms, device):
     """Forces (atoms, 3) in float64 with the kernel "xla"."""
     with jax.enable_x64(True):
         arguments, place = arrays(model, atoms, np.float64)
-        return forces_of(jax.jit(partial(forces, model.architecture)), jax.device_put(arguments, device), place)
+        return forces_of(
+            jax.jit(Program.on(device.platform, model.architecture).structure), jax.device_put(arguments, device), place
+        )
 
 
 def forces_of(function, arguments, place):
@@ -101,7 +91,8 @@ def rows(preset, size, device, kernels):
     exact = reference(model, atoms, device)
     arguments, place = arrays(model, atoms, np.float32)
     arguments = jax.device_put(arguments, device)
-    compiled = {f.__name__: jax.jit(partial(f, model.architecture)) for f in (energies, forces)}
+    program = Program.on(device.platform, model.architecture)
+    compiled = {"energies": jax.jit(program.energies), "forces": jax.jit(program.structure)}
     took = {name: times(function, arguments, kernels) for name, function in compiled.items()}
     for name in kernels:
         with kernel(name):

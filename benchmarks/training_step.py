@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
-from functools import partial
 
 import clock
 import jax
@@ -19,8 +18,8 @@ import numpy as np
 import optax
 from ase.io import read
 
-from latte_ase.model.potential import device_constants
-from latte_ase.training.batches import Batches
+from latte_ase.engine.evaluator import weights_of
+from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential, with_constants
@@ -39,10 +38,7 @@ def calls(preset: str, atoms: list, batch_size: int) -> dict:
     frames = prepare(potential, atoms)
     potential = with_constants(potential, frames)
     batch = next(iter(Batches(potential, frames, batch_size)()))
-    params, constants = (
-        jax.tree.map(partial(np.asarray, dtype=np.float32), tree)
-        for tree in (potential.params, device_constants(potential))
-    )
+    params, constants = weights_of(potential, np.float32)
     transformations = {
         "muon": optimiser(replace(config.training, optimiser="muon"), STEPS),
         "adam": optimiser(replace(config.training, optimiser="adamw"), STEPS),
@@ -50,7 +46,9 @@ def calls(preset: str, atoms: list, batch_size: int) -> dict:
     }
 
     def call(transformation):
-        step = make_step(potential.architecture, transformation, config.training, parametrisation=everything(potential))
+        step = make_step(
+            training_program(potential), transformation, config.training, parametrisation=everything(potential)
+        )
         state = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
         placed = jax.device_put((state, constants, batch))
         return lambda: jax.block_until_ready(step(*placed))

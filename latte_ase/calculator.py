@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.engine import spatial_chunks
 from latte_ase.engine.engine import SKIN, Engine
-from latte_ase.engine.stats import Stats
+from latte_ase.engine.evaluator import Stats
+from latte_ase.engine.output import stress
 from latte_ase.geometry import neighbours
 from latte_ase.geometry.neighbours import equal
 from latte_ase.io.pretrained import load_model
@@ -137,26 +137,18 @@ class LatteCalculator(Calculator):
         wanted = set(properties)
         self.watch_domain(atoms)
         if self.chunk is not None and len(atoms) > self.chunk:
-            self._keep(spatial_chunks.evaluate(self.engine, atoms, self.chunk), volume)
+            self.results |= spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(atoms.cell.array)
             return
         if "stresses" in wanted:
-            self.results["stresses"] = full_3x3_to_voigt_6_stress(self.engine.atomic_virials(atoms)) / volume
+            self.results["stresses"] = stress(self.engine.atomic_virials(atoms), volume)
         if wanted <= {"stresses"}:
             return
         if wanted <= ENERGIES:
-            self._keep_energies(self.engine.energies(atoms))
+            energies = self.engine.energies(atoms)
+            total = float(energies.sum())
+            self.results |= {"energy": total, "free_energy": total, "energies": energies}
         else:
-            self._keep(self.engine.evaluate(atoms), volume)
-
-    def _keep_energies(self, energies):
-        total = float(energies.sum())
-        self.results |= {"energy": total, "free_energy": total, "energies": energies}
-
-    def _keep(self, output, volume):
-        self._keep_energies(output.energies)
-        self.results["forces"] = output.forces
-        if volume > 0:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(output.virial) / volume
+            self.results |= self.engine.evaluate(atoms).results(atoms.cell.array)
 
     def watch_domain(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or, where strict, raise DomainError."""

@@ -10,37 +10,36 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ase import Atoms
 from ase.io import iread
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.calculator import LatteCalculator
 from latte_ase.engine import spatial_chunks
 from latte_ase.engine.engine import Engine
+from latte_ase.engine.evaluator import Program
 from latte_ase.engine.fork import refuse_fork
-from latte_ase.engine.jit import Traces, jit
+from latte_ase.engine.output import stress
 from latte_ase.geometry import neighbours
 from latte_ase.geometry.all_pairs import Frames, frames_of, is_molecule, molecule_pairs
-from latte_ase.geometry.batching import Numbered, Shapes, batches
-from latte_ase.geometry.graph import Graph, Shape, fill, join, lay_out
+from latte_ase.geometry.batching import Numbered, batches
+from latte_ase.geometry.buckets import Buckets
+from latte_ase.geometry.graph import Graph, join, pack
 from latte_ase.geometry.neighbours import Pairs, neighbour_list
 from latte_ase.io.pretrained import load_model
-from latte_ase.model import derivatives
 from latte_ase.model.domain import DomainError
-from latte_ase.model.potential import Architecture, Potential, device_constants
+from latte_ase.model.potential import Potential
 
 ATOMS_ON_CPU, ATOMS_ON_GPU = 2048, 16384
 """Atoms of a batch.  On a CPU a batch should stay in the cache of a core."""
 DENSE_SHARE = 0.5
 """Of the pairs of a molecule: where more are within the cutoff, all are kept, and only edges change."""
+SECOND_SLACK = 0.4
+"""Free room of a second bucket of nearly the same size: a stream of structures that differ a little compiles twice."""
 MOLECULES_KEPT = 64
 """Molecules whose graphs are kept."""
 
@@ -146,13 +145,6 @@ def _predict(work: _Batches, structures) -> Iterator[Prediction]:
     done: dict[int, Prediction] = {}
     following = 0
     pool = ThreadPoolExecutor(work.threads)
-
-    def finish():
-        results, calls, compilations = running.popleft().result()
-        work.engine.stats.calls += calls
-        work.engine.stats.compilations += compilations
-        done.update(results)
-
     try:
         for group in batches(structures, work.atoms):
             if len(group[0].atoms) > work.chunk:
@@ -160,12 +152,12 @@ def _predict(work: _Batches, structures) -> Iterator[Prediction]:
             else:
                 running.append(pool.submit(work.compute, work.prepare(group)))
             while running and (len(running) > work.threads + 1 or running[0].done()):
-                finish()
+                done.update(running.popleft().result())
             while following in done:
                 yield done.pop(following)
                 following += 1
         while running:
-            finish()
+            done.update(running.popleft().result())
             while following in done:
                 yield done.pop(following)
                 following += 1
@@ -174,19 +166,27 @@ def _predict(work: _Batches, structures) -> Iterator[Prediction]:
 
 
 class _Prepared(NamedTuple):
-    """A batch on the host."""
+    """A batch on the host.
+
+    Attributes:
+        group: its structures.
+        species: (atoms,) of all of them.
+        place: (atoms,) in the flat order of the graph.
+        used: blocks that hold atoms.
+        graph: padded arrays.
+        pairs: their number.
+    """
 
     group: list[Numbered]
-    sizes: np.ndarray
     species: np.ndarray
     place: np.ndarray
-    used: int
-    shape: Shape
+    used: np.int32
     graph: Graph
+    pairs: int
 
 
 class _Batches:
-    """What happens to a batch: prepared here, computed in another thread, split here."""
+    """What happens to a batch: prepared here, computed in another thread, split there."""
 
     def __init__(self, engine: Engine, atoms: int | None, chunk: int, forces: bool):
         on_cpu = engine.device.platform == "cpu"
@@ -195,38 +195,34 @@ class _Batches:
         self.threads = engine.threads
         elements = 1 if engine.potential.architecture.shared else len(engine.potential.elements)
         self.blocks = _blocks(elements)
-        extra = min(elements, 8)
-        self.shapes = tuple(Shapes(-(-self.atoms // block) + extra) for block in self.blocks)
-        self.on_cpu = on_cpu
+        self.buckets = [
+            Buckets(blocks=-(-self.atoms // block) + min(elements, 8), second_slack=SECOND_SLACK)
+            for block in self.blocks
+        ]
         self._frames: dict[bytes, Frames | None] = {}
-        self._compiled: set[Shape] = set()
-        self._compiling = Lock()
-        with engine.precision():
-            weights = (engine.potential.params, device_constants(engine.potential))
-            cast = jax.tree.map(lambda a: np.asarray(a, engine.dtype), weights)
-            self.weights = jax.device_put(cast, engine.device)
 
     def prepare(self, group: list[Numbered]) -> _Prepared:
         """Pairs and padded arrays."""
         try:
-            prepared, pairs = self._same_molecule(group) or self._any(group)
+            prepared = self._same_molecule(group) or self._any(group)
         except ValueError as error:
             raise _blame(self.engine.potential, group) or error from None
         self.engine.stats.list_builds += len(group)
-        self.engine.stats.padding_waste = 1 - pairs / max(prepared.shape.places, 1)
+        places = prepared.graph.is_atom[: prepared.used].size * sum(g.edges.shape[2] for g in prepared.graph.groups)
+        self.engine.stats.padding_waste = 1 - prepared.pairs / max(places, 1)
         return prepared
 
-    def _any(self, group) -> tuple[_Prepared, int]:
+    def _any(self, group) -> _Prepared:
         sizes = np.array([len(atoms) for _, atoms in group])
         species = self.engine.potential.species(np.concatenate([atoms.numbers for _, atoms in group]))
         pairs = _pairs(group, sizes, self.engine.potential.cutoff)
-        kind = is_molecule(group[0].atoms)
-        layout = lay_out(species, pairs, self.blocks[kind], grouping=self._grouping(species, sizes))
-        shape = self.shapes[kind].choose(layout.need)
-        graph = fill(layout, pairs, 0, shape, self.engine.dtype)
-        return _Prepared(group, sizes, species, layout.place, layout.need.blocks, shape, graph), len(pairs.i)
+        kind, grouping = is_molecule(group[0].atoms), self._grouping(species, sizes)
+        packed = pack(
+            species, pairs, self.buckets[kind].choose, self.engine.dtype, block=self.blocks[kind], grouping=grouping
+        )
+        return _Prepared(group, species, packed.layout.place, packed.used, packed.graph, len(pairs.i))
 
-    def _same_molecule(self, group) -> tuple[_Prepared, int] | None:
+    def _same_molecule(self, group) -> _Prepared | None:
         """The same for frames of one molecule, where most of its pairs are within the cutoff."""
         first = group[0].atoms
         if not is_molecule(first):
@@ -244,20 +240,21 @@ class _Batches:
             near = len(molecule_pairs(first.positions, [len(first)], self.engine.potential.cutoff).i)
             self._frames[name] = None
             if near > DENSE_SHARE * len(first) * (len(first) - 1):
-                choose = partial(self.shapes[True].choose, exact=True)
                 grouping = self._grouping(species, [len(first)])
                 self._frames[name] = frames_of(
-                    species, copies, self.blocks[True], choose, self.engine.dtype, grouping=grouping
+                    species, copies, self.blocks[True], self.buckets[True].tight, self.engine.dtype, grouping=grouping
                 )
         frames = self._frames[name]
         if frames is None:
             return None
-        sizes, species = np.full(len(group), len(first)), np.tile(species, len(group))
-        place = frames.layout.place[: len(positions)]
-        prepared = _Prepared(
-            group, sizes, species, place, frames.layout.need.blocks, frames.shape, frames.with_positions(positions)
+        return _Prepared(
+            group,
+            np.tile(species, len(group)),
+            frames.layout.place[: len(positions)],
+            np.int32(frames.layout.need.blocks),
+            frames.with_positions(positions),
+            frames.pairs * len(group) // copies,
         )
-        return prepared, frames.pairs * len(group) // copies
 
     def _grouping(self, species, sizes):
         """For the structure with most elements."""
@@ -265,64 +262,48 @@ class _Batches:
         present = np.unique(np.repeat(np.arange(len(sizes)), sizes) * elements + species) // elements
         return self.engine.potential.architecture.descriptor.grouping(int(np.bincount(present).max()))
 
-    def compute(self, prepared: _Prepared):
-        """Results by their place in the stream; calls and compilations it took."""
-        shape = prepared.shape
-        if shape in self._compiled:
-            result, compilations = self._call(prepared.graph, prepared.used)
-        else:
-            with self._compiling:  # two threads would compile the same function twice
-                result, compilations = self._call(prepared.graph, prepared.used)
-                self._compiled.add(shape)
-        return self._split(prepared, result), 1, compilations
+    def compute(self, prepared: _Prepared) -> dict[int, Prediction]:
+        """Results by their place in the stream."""
+        method = Program.derivatives if self.forces else Program.energies
+        evaluator, shapes = self.engine.evaluator, tuple(g.edges.shape for g in prepared.graph.groups)
+        with evaluator.compiling((method, shapes)):
+            found = evaluator(method, prepared.graph, used=prepared.used)
+        return self._split(prepared, found)
 
-    def in_chunks(self, member: Numbered):
+    def in_chunks(self, member: Numbered) -> dict[int, Prediction]:
         """The same for one huge structure."""
         index, atoms = member
         try:
             output = spatial_chunks.evaluate(self.engine, atoms, self.chunk)
         except ValueError as error:
             raise ValueError(f"Structure {index}: {error}") from error
-        volume, forces = neighbours.volume(atoms.cell.array), None
-        stress = _stress(output.virial, volume) if self.forces and volume else None
-        if self.forces:
-            forces = output.forces
-        return {index: Prediction(output.energy, output.energies, forces, stress)}, 0, 0
+        if not self.forces:
+            return {index: Prediction(output.energy, output.energies, None, None)}
+        voigt = output.results(atoms.cell.array).get("stress")
+        return {index: Prediction(output.energy, output.energies, output.forces, voigt)}
 
-    def _call(self, graph, used):
-        before = _traces.count
-        function = _derivatives if self.forces else _energies
-        dtype, blocks = self.engine.dtype, len(graph.species)
-        # a CPU computes the blocks in use one by one, in its cache; a GPU all together
-        at_once, used = (1, np.int32(used)) if self.on_cpu else (blocks, None)
-        rest, unit = np.zeros((*graph.is_atom.shape, 3), dtype), np.eye(3, dtype=dtype)[None]
-        with self.engine.precision():
-            result = function(
-                self.engine.potential.architecture, at_once, *self.weights, graph, rest, unit, used
-            )  # fmt: skip
-            result = jax.device_get(result)
-        return result, _traces.count - before
+    def _split(self, prepared: _Prepared, found) -> dict[int, Prediction]:
+        """Results in the order of the graph, structure by structure."""
 
-    def _split(self, prepared: _Prepared, result) -> dict[int, Prediction]:
         def gather(values):
             return values.reshape(-1, *values.shape[2:])[prepared.place].astype(np.float64)
 
-        ends = np.cumsum(prepared.sizes)
-        starts = ends - prepared.sizes
-        energies = gather(result[0]) + self.engine.potential.reference_energies[prepared.species]
+        sizes = np.array([len(atoms) for _, atoms in prepared.group])
+        ends = np.cumsum(sizes)
+        starts = ends - sizes
+        energies = gather(found.energies if self.forces else found)
+        energies += self.engine.potential.reference_energies[prepared.species]
         totals = np.add.reduceat(energies, starts).tolist()
-        forces = gather(result[1]) if self.forces else None
-        stresses: list = [None] * len(ends)
-        volumes = neighbours.volume(np.array([atoms.cell.array for _, atoms in prepared.group]))
-        if self.forces and volumes.any():
-            virials = np.add.reduceat(gather(result[2]), starts)
-            stresses = [_stress(w, v) if v else None for w, v in zip(virials, volumes, strict=True)]
-        results = {}
+        forces, stresses = None, [None] * len(sizes)
+        if self.forces:
+            forces, virials = gather(found.forces), np.add.reduceat(gather(found.virials), starts)
+            volumes = neighbours.volume(np.array([atoms.cell.array for _, atoms in prepared.group]))
+            stresses = [stress(w, v) if v else None for w, v in zip(virials, volumes, strict=True)]
         spans = zip(prepared.group, totals, starts.tolist(), ends.tolist(), stresses, strict=True)
-        for (index, _), total, start, end, stress in spans:
-            own = None if forces is None else forces[start:end]
-            results[index] = Prediction(total, energies[start:end], own, stress)
-        return results
+        return {
+            index: Prediction(total, energies[start:end], None if forces is None else forces[start:end], voigt)
+            for (index, _), total, start, end, voigt in spans
+        }
 
 
 def _blocks(elements: int) -> tuple[int, int]:
@@ -333,10 +314,6 @@ def _blocks(elements: int) -> tuple[int, int]:
     blocks of 64; for dense structures see `graph.choose_block`.
     """
     return (16 if elements <= 12 else 8), (64 if elements <= 4 else 32 if elements <= 8 else 16)
-
-
-def _stress(virial, volume):
-    return full_3x3_to_voigt_6_stress(virial) / volume
 
 
 def _positions(group):
@@ -362,20 +339,3 @@ def _blame(potential: Potential, group) -> ValueError | None:
         except ValueError as error:
             return ValueError(f"Structure {index}: {error}")
     return None
-
-
-_traces = Traces()
-
-
-@partial(jit, static_argnums=(0, 1))
-def _derivatives(architecture: Architecture, at_once, *arrays_and_used):
-    _traces.count += 1
-    *arrays, used = arrays_and_used
-    return tuple(derivatives.derivatives(architecture, *arrays, used=used, at_once=at_once))
-
-
-@partial(jit, static_argnums=(0, 1))
-def _energies(architecture: Architecture, at_once, *arrays_and_used):
-    _traces.count += 1
-    *arrays, used = arrays_and_used
-    return (derivatives.energies(architecture, *arrays, used=used, at_once=at_once),)

@@ -17,7 +17,9 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from ase.io import Trajectory
 
 from latte_ase import LatteCalculator
-from latte_ase.engine.engine import SKIN, compiled
+from latte_ase.engine import parts
+from latte_ase.engine.engine import SKIN
+from latte_ase.engine.evaluator import COMPILED, Program
 from latte_ase.model.domain import DomainError, DomainWarning
 from latte_ase.training.config import load_config
 from latte_ase.training.initial import initial_potential
@@ -213,8 +215,8 @@ def test_out_of_memory_says_what_would_fit(calc, monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 999 bytes")
 
-    for name in ("forces", "stage"):
-        monkeypatch.setattr(compiled, name, full)
+    monkeypatch.setitem(COMPILED, Program.structure, full)
+    monkeypatch.setattr(parts, "_stage", full)
     with pytest.raises(MemoryError, match="chunk"):
         fresh.get_forces(crystal())
 
@@ -272,7 +274,7 @@ def test_an_energy_alone_computes_no_derivative(calc, monkeypatch):
         raise AssertionError("derivatives were computed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(compiled, "forces", derivatives)
+        patch.setitem(COMPILED, Program.structure, derivatives)
         energy = atoms.get_potential_energy()
         assert set(calc.results) == {"energy", "free_energy", "energies"}
         with pytest.raises(AssertionError, match="derivatives were computed"):
@@ -361,7 +363,7 @@ def test_strict_refuses_what_is_outside_the_domain(potential):
 def test_copies_share_the_weights(potential):
     calc = LatteCalculator(potential)
     twin = copy.deepcopy(calc)
-    assert twin.engine.params is calc.engine.params
+    assert twin.engine.evaluator.weights is calc.engine.evaluator.weights
     for mine, theirs in zip(*map(jax.tree.leaves, (potential.params, twin.potential.params)), strict=True):
         assert np.shares_memory(mine, theirs)
     assert twin.potential.metadata is not potential.metadata

@@ -1,31 +1,72 @@
-"""Pair lists of an engine on its device: reused while that is exact, in few shapes.
-
-Shapes grow geometrically and are kept, so that few are ever compiled.
-"""
+"""The pair list of one structure on the device: reused while that is exact, in few shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from latte_ase.engine import out_of_memory
-from latte_ase.engine.placed import Placed
-from latte_ase.engine.stats import Stats
-from latte_ase.engine.threads import parts_of, split
-from latte_ase.geometry.graph import Shape, block_capacity, capacity, fill, lay_out
+from latte_ase.engine.evaluator import Stats
+from latte_ase.engine.parts import Motion, Part, split
+from latte_ase.geometry.buckets import Buckets, parts_of
+from latte_ase.geometry.graph import Graph, Packed, Shape, pack
 from latte_ase.geometry.neighbours import VerletList, equal
+from latte_ase.model.domain import Suspects
 from latte_ase.model.potential import Potential
-
-SLACK = 0.08
-"""Room left in a new bucket of neighbours, as a fraction, and for two more at least: densities fluctuate."""
 
 SMALLEST = Shape(blocks=4, block=8, neighbours=(8,))
 """Every bucket has room for this: compiling one more for a smaller structure would not pay."""
 
-FEW = 3
-"""Groups of neighbours up to which each has the room of `SMALLEST`."""
+
+@dataclass(frozen=True)
+class DeviceList:
+    """A pair list and its arrays on the device.
+
+    Attributes:
+        verlet: the list, and the rule for its reuse.
+        packed: padded numpy arrays, all blocks, and where each atom is in them.
+        parts: the same on the device, cut into parts for the threads.
+        reverse: per group, the index of reverse pairs of all blocks, on the device; none for one part.
+        suspects: pairs that may leave the model's domain.
+        references: (atoms,) float64 E0 in eV.
+        put: moves arrays to the device.
+    """
+
+    verlet: VerletList
+    packed: Packed
+    parts: list[Part]
+    reverse: tuple
+    suspects: Suspects
+    references: np.ndarray
+    put: Callable
+
+    @property
+    def shape(self) -> Shape:
+        """The bucket."""
+        return self.packed.shape
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All blocks on the device."""
+        return self.parts[0].graph if len(self.parts) == 1 else self.put(self.packed.graph)
+
+    def motion(self, displacements, deformation, dtype) -> Motion:
+        """Displacements (atoms, 3) and deformation (3, 3) since the list was built, in the order of the graph."""
+        return Motion(self.packed.spread(displacements, dtype), deformation.astype(dtype)[None])
+
+    def joined(self, results):
+        """(blocks, ...) from the results of all parts."""
+        values = [np.asarray(r)[: int(p.used)] for r, p in zip(results, self.parts, strict=True)]
+        room = np.zeros((self.shape.blocks - int(self.packed.used), *values[0].shape[1:]), values[0].dtype)
+        return np.concatenate([*values, room])
+
+    def total(self, energies):
+        """Site energies (atoms,) in eV with E0, from those of the network in the order of the graph."""
+        return self.references + self.packed.gather(energies)
 
 
 class Target(NamedTuple):
@@ -54,24 +95,29 @@ class PairLists:
         stats: counters, which are kept up to date.
 
     Attributes:
-        shapes: buckets; a list takes one that fits, or adds one.
-        placed: the present list, None before the first.
+        buckets: a list takes one that fits, or adds one.
+        present: the list, None before the first.
     """
 
     def __init__(self, potential: Potential, *, skin: float, target: Target, stats: Stats):
         self.potential, self.skin, self.target, self.stats = potential, skin, target, stats
-        self.shapes: list[Shape] = []
-        self.placed: Placed | None = None
+        self.buckets = Buckets(
+            blocks=SMALLEST.blocks,
+            neighbours=SMALLEST.neighbours[0],
+            spare=2,
+            threads=target.threads,
+        )
+        self.present: DeviceList | None = None
         self._last: tuple | None = None
 
-    def place(self, atoms):
+    def place(self, atoms) -> tuple[DeviceList, np.ndarray, np.ndarray]:
         """The list of a structure, and what moved since it was built.
 
         Args:
             atoms: the structure.
 
         Returns:
-            `Placed`; u (atoms, 3) in Angstrom; F (3, 3).
+            `DeviceList`; u (atoms, 3) in Angstrom; F (3, 3).
 
         Raises:
             ValueError: no atoms, an unknown element, a position that is not finite, a bad cell.
@@ -81,55 +127,34 @@ class PairLists:
         asked = (atoms.positions, atoms.cell.array, atoms.numbers, atoms.pbc)  # what changes most stands first
         if self._last is not None and all(map(equal, asked, self._last[0])):
             return self._last[1]
-        placed = self.placed
-        motion = None if placed is None else placed.verlet.motion(atoms)
-        if placed is None or motion is None:
-            self.placed = placed = self._build(atoms)
+        present = self.present
+        motion = None if present is None else present.verlet.motion(atoms)
+        if present is None or motion is None:
+            self.present = present = self._build(atoms)
             motion = np.zeros((len(atoms), 3)), np.eye(3)
+        displacements, deformation = motion
         # the domain, the energies and the forces of one structure are asked for one after the other
-        self._last = tuple(array.copy() for array in asked), (placed, *motion)
-        return placed, *motion
+        self._last = tuple(array.copy() for array in asked), (present, displacements, deformation)
+        return present, displacements, deformation
 
     def adopt(self, other: PairLists) -> None:
         """Take over the list of another one, as if it had been built here, and its buckets."""
-        self.placed = other.placed
-        self.shapes = list(dict.fromkeys([*self.shapes, *other.shapes]))
+        self.present = other.present
+        self.buckets.known = list(dict.fromkeys([*self.buckets.known, *other.buckets.known]))
         self.stats.list_builds += 1
         self.stats.padding_waste = other.stats.padding_waste
 
-    def _build(self, atoms) -> Placed:
+    def _build(self, atoms) -> DeviceList:
         species, (device, dtype, threads, put) = self.potential.species(atoms.numbers), self.target
         verlet = VerletList.build(atoms, cutoff=self.potential.cutoff, skin=self.skin)
         grouping = self.potential.architecture.descriptor.grouping(len(np.unique(species)))
-        layout = lay_out(species, verlet.pairs, grouping=grouping)
-        shape = self._choose(layout.need)
-        graph = fill(layout, verlet.pairs, np.zeros(len(species), np.int64), shape, dtype)
+        packed = pack(species, verlet.pairs, self.buckets.choose, dtype, grouping=grouping)
         suspects = self.potential.domain.suspects(species, verlet.pairs, self.skin)
         self.stats.list_builds += 1
-        self.stats.padding_waste = 1 - len(verlet.pairs.i) / shape._replace(blocks=layout.need.blocks).places
-        count = parts_of(shape.blocks, threads)
+        self.stats.padding_waste = packed.padding_waste
+        count = parts_of(packed.shape.blocks, threads)
         with out_of_memory.explained(len(species), len(verlet.pairs.i), device=device, dtype=dtype):
-            parts = [p._replace(graph=put(p.graph)) for p in split(graph, layout.need.blocks, count)]
-            reverse = put(tuple(group.reverse for group in graph.groups)) if count > 1 else ()
+            parts = [p._replace(graph=put(p.graph)) for p in split(packed.graph, int(packed.used), count)]
+            reverse = put(tuple(group.reverse for group in packed.graph.groups)) if count > 1 else ()
         references = self.potential.reference_energies[species]
-        return Placed(verlet, layout, shape, graph, parts, reverse, suspects, references, put)
-
-    def _choose(self, need: Shape) -> Shape:
-        """The known bucket that serves `need` best without much waste, else a new one.
-
-        Blocks that are not in use cost memory and a little time, empty places in used blocks cost time.
-        """
-        blocks = block_capacity(max(need.blocks, SMALLEST.blocks))
-        parts = parts_of(blocks, self.target.threads)
-        if len(need.neighbours) <= FEW:
-            neighbours = tuple(capacity(max(n + 2, SMALLEST.neighbours[0], n * (1 + SLACK))) for n in need.neighbours)
-        else:  # most of many groups hold one or two neighbours, and rounding each one up would be most of the work
-            neighbours = tuple(capacity(n, slack=SLACK, step=1) for n in need.neighbours)
-        new = need._replace(blocks=-(-blocks // parts) * parts, neighbours=neighbours)
-        width = sum(new.neighbours)
-        fitting = [s for s in self.shapes if s.holds(need) and sum(s.neighbours) <= 1.5 * width]
-        fitting = [s for s in fitting if s.blocks <= 4 * new.blocks]
-        if fitting:
-            return min(fitting, key=lambda s: sum(s.neighbours) * (need.blocks + 0.2 * s.blocks))
-        self.shapes.append(new)
-        return new
+        return DeviceList(verlet, packed, parts, reverse, suspects, references, put)

@@ -1,78 +1,40 @@
-"""From ase.Atoms to numbers: compiled functions on a pair list, precision, device, counters.
+"""The engine: from ase.Atoms to energies, forces, virials, descriptors and Hessians of one structure at a time.
 
-Contracts: a pair list is reused while that is exact, and shapes are few (`lists.PairLists`), so compilation is bounded, and
-`Stats` shows it; precision belongs to this engine, no JAX flag is changed for anybody else; E0 and the sum over atoms are
-float64.
+A pair list is reused while that is exact, and shapes are few (`buckets`), so compilation is bounded, and `Stats` shows it.
+Precision belongs to this engine, no JAX flag is changed for anybody else.  E0 and the sum over atoms are float64.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Sequence
 from contextlib import contextmanager
-from functools import partial, wraps
-from typing import Any, NamedTuple
+from dataclasses import replace
+from functools import wraps
+from typing import Any
 
 import jax
 import numpy as np
 
-from latte_ase.engine import compiled, hessian, out_of_memory
-from latte_ase.engine.device_list import PairLists, Target
+from latte_ase.engine import hessian, out_of_memory, parts
+from latte_ase.engine.device_list import DeviceList, PairLists, Target
+from latte_ase.engine.devices import find_device
+from latte_ase.engine.evaluator import Evaluator, Program, Stats, Weights
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.engine.kernels import choose_kernel
-from latte_ase.engine.stats import Stats
-from latte_ase.engine.threads import at_once, cores
-from latte_ase.model import message_passing
+from latte_ase.engine.output import Output
+from latte_ase.engine.threads import cores
+from latte_ase.geometry.graph import Shape
 from latte_ase.model.committee import replaced
 from latte_ase.model.domain import Excursion
-from latte_ase.model.moments import kernel as kernel_context
-from latte_ase.model.potential import Potential, device_constants
+from latte_ase.model.potential import Potential
 
 SKIN = 0.7
 """Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
 
 PROBES = 8
 """Columns of a Hessian computed at once."""
-
-
-class Output(NamedTuple):
-    """What an evaluation gives, in the order of the atoms.
-
-    Attributes:
-        energies: (atoms,) float64 eV, with E0.
-        forces: (atoms, 3) float64 eV/Angstrom.
-        virial: (3, 3) float64 eV, SUM g (x) D.
-    """
-
-    energies: np.ndarray
-    forces: np.ndarray
-    virial: np.ndarray
-
-    @property
-    def energy(self) -> float:
-        """Total energy in eV, summed in float64."""
-        return float(self.energies.sum())
-
-
-def find_device(device) -> Any:
-    """A JAX device from None, "cpu", "gpu", "cuda", "cuda:1" or a device.
-
-    Raises:
-        ValueError: there is no such device; lists those that exist.
-    """
-    if device is None:
-        return jax.devices()[0]
-    if not isinstance(device, str):
-        return device
-    name, _, number = device.partition(":")
-    try:
-        return jax.devices(name)[int(number or 0)]
-    except (RuntimeError, IndexError, ValueError) as error:
-        present = ", ".join(f"{d.platform}:{d.id}" for d in jax.devices())
-        raise ValueError(
-            f"There is no device {device!r} here; JAX sees {present}. For a GPU install jax[cuda12] or "
-            "jax[cuda13], or leave device out."
-        ) from error
 
 
 def _exclusive(method):
@@ -96,8 +58,7 @@ class Engine:
         kernel: of the pair loop, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
 
     Attributes:
-        params, constants: of the potential, on the device and in the engine's precision.
-        stats: counters, see `Stats`.
+        evaluator: the compiled functions, with the potential's weights on the device and in the engine's precision.
         lists: the pair list and its buckets.
         domain: of the potential.
     """
@@ -120,37 +81,35 @@ class Engine:
             raise ValueError(f"threads is {threads}; 1 or more are needed, or None for all cores.")
         refuse_fork()
         self._lock = threading.RLock()
-        self.potential, self.skin = potential, float(skin)
-        self.dtype = np.dtype(str(dtype))
-        self.device = find_device(device)
-        self._kernel, self.kernel = kernel, choose_kernel(potential, self.device, kernel)
-        self._threads = threads
-        self.threads = (threads or cores()) if self.device.platform == "cpu" else 1
-        self.stats = Stats()
+        self.potential, self.skin, self._threads, self._kernel = potential, float(skin), threads, kernel
         self.domain = potential.domain
+        device = find_device(device)
+        kernel = choose_kernel(potential, device, kernel)
+        self.evaluator = Evaluator(potential, device=device, dtype=dtype, kernel=kernel)
+        self.threads = (threads or cores()) if device.platform == "cpu" else 1
         self.lists = self._own_lists()
-        self._warm: set[tuple] = set()
-        with self.precision():
-            weights = (potential.params, device_constants(potential))
-            cast = jax.tree.map(lambda a: np.asarray(a, self.dtype), weights)
-            self.params, self.constants = jax.device_put(cast, self.device)
-        self._members: dict[int, Any] = {}
+        self._members: dict[int, Weights] = {}
+
+    @property
+    def device(self) -> Any:
+        """JAX device."""
+        return self.evaluator.device
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Precision."""
+        return self.evaluator.dtype
+
+    @property
+    def stats(self) -> Stats:
+        """Counters."""
+        return self.evaluator.stats
 
     @contextmanager
     def exclusive(self):
         """The engine for one thread; others wait.  Raises as `refuse_fork`."""
         refuse_fork()  # first: a thread that is no more may hold the lock
         with self._lock:
-            yield
-
-    @contextmanager
-    def precision(self):
-        """Precision, device and kernel of this engine, in this thread: other users of JAX keep their own settings."""
-        with (
-            jax.enable_x64(self.dtype == np.float64),
-            jax.default_device(self.device),
-            kernel_context(self.kernel),
-        ):
             yield
 
     def evaluate(self, atoms) -> Output:
@@ -162,8 +121,7 @@ class Engine:
         Raises:
             ValueError: no atoms, an unknown element, a position that is not finite, a bad cell.
         """
-        placed, (energies, forces, virial) = self._run_derivatives(atoms)
-        return Output(placed.total(energies), placed.gather(forces), virial.astype(np.float64))
+        return self._evaluate(atoms, self.evaluator.weights)
 
     @_exclusive
     def evaluate_members(self, atoms):
@@ -179,41 +137,38 @@ class Engine:
                 "uncertain it is. Give it one: latte_ase.uncertainty.last_layer(model, frames, held_out=...), or "
                 "`latte-ase uncertainty`."
             )
-        energies, forces = [], []
-        shifts = (
-            np.zeros((len(committee), len(self.potential.elements))) if committee.shifts is None else committee.shifts
-        )
-        for member, shift in enumerate(shifts):
-            placed, (site, of_atoms, _) = self._run_derivatives(atoms, self._member(member))
-            energies.append(placed.total(site) + shift[self.potential.species(atoms.numbers)])
-            forces.append(placed.gather(of_atoms))
-        return np.stack(energies), np.stack(forces)
+        outputs = [self._evaluate(atoms, self._member(k)) for k in range(len(committee))]
+        energies = np.stack([output.energies for output in outputs])
+        if committee.shifts is not None:
+            energies += committee.shifts[:, self.potential.species(atoms.numbers)]
+        return energies, np.stack([output.forces for output in outputs])
 
-    def _member(self, member: int):
-        """Parameters of a member on the device."""
+    def _member(self, member: int) -> Weights:
+        """Weights of a member of the committee, on the device."""
         if member not in self._members:
             committee = self.potential.committee
             assert committee is not None
-            with self.precision():
-                part = jax.tree.map(lambda a: np.asarray(a[member], self.dtype), committee.members)
-                self._members[member] = replaced(self.params, jax.device_put(part, self.device))
+            part = jax.tree.map(lambda a: np.asarray(a[member], self.dtype), committee.members)
+            weights = self.evaluator.weights
+            self._members[member] = weights._replace(params=replaced(weights.params, self.evaluator.put(part)))
         return self._members[member]
 
     def energies(self, atoms) -> np.ndarray:
         """Site energies (atoms,) in eV with E0, float64; no derivative is computed."""
-        placed, energies = self._run(compiled.energies, atoms)
-        return placed.total(energies)
+        present, energies = self._of_atoms(Program.energies, atoms)
+        return present.total(energies)
 
     def atomic_virials(self, atoms) -> np.ndarray:
         """SUM_k g_ik (x) D_ik of each atom, (atoms, 3, 3) in eV, float64; their sum is the virial."""
-        placed, virials = self._run(compiled.atomic_virials, atoms)
-        return placed.gather(virials)
+        present, virials = self._of_atoms(Program.atomic_virials, atoms)
+        return present.packed.gather(virials)
 
     def descriptors(self, atoms) -> np.ndarray:
         """Invariants of each atom as the descriptor makes them, (atoms, features) float64."""
-        placed, features = self._run(compiled.features, atoms)
-        return placed.gather(features)
+        present, features = self._of_atoms(Program.features, atoms)
+        return present.packed.gather(features)
 
+    @_exclusive
     def hessian(self, atoms):
         """Second derivatives of the energy with respect to positions, exact, sparse.
 
@@ -227,17 +182,19 @@ class Engine:
             scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2, symmetric; coordinates in the
             order x0 y0 z0 x1 ...
         """
-        pairs = self.place(atoms)[0].verlet.pairs
+        present, displacements, deformation = self.place(atoms)
         n_rounds = self.potential.architecture.descriptor.n_rounds
-        pattern = hessian.pattern(len(atoms), pairs.i, pairs.j, rounds=n_rounds)
+        pattern = hessian.pattern(len(atoms), present.verlet.pairs.i, present.verlet.pairs.j, rounds=n_rounds)
         colours = hessian.colour(pattern)
         probes = hessian.probes(colours)  # (atoms, 3, probes)
-        products = []
-        for start in range(0, probes.shape[-1], PROBES):
-            chunk = np.zeros((len(atoms), 3, PROBES))
-            chunk[..., : probes.shape[-1] - start] = probes[..., start : start + PROBES]
-            placed, product = self._run(compiled.hessian_products, atoms, chunk)
-            products.append(placed.gather(product))
+        padded = np.zeros((len(atoms), 3, -(-probes.shape[-1] // PROBES) * PROBES))
+        padded[..., : probes.shape[-1]] = probes
+        motion, products = present.motion(displacements, deformation, self.dtype), []
+        for vectors in np.split(padded, padded.shape[-1] // PROBES, axis=-1):
+            spread = present.packed.spread(vectors, self.dtype)
+            with self._explained(present):
+                product = self.evaluator(Program.hessian_products, present.graph, *motion, spread)
+            products.append(present.packed.gather(product))
         return hessian.expand(pattern, colours, np.concatenate(products, axis=-1)[..., : probes.shape[-1]])
 
     def warm_up(self, atoms) -> int:
@@ -249,102 +206,54 @@ class Engine:
 
     def excursions(self, atoms) -> list[Excursion]:
         """The pairs of elements that are closer here than in the training set, or never met there."""
-        placed, displacements, deformation = self.place(atoms)
-        return self.domain.excursions(placed.suspects, displacements, deformation)
+        present, displacements, deformation = self.place(atoms)
+        return self.domain.excursions(present.suspects, displacements, deformation)
 
     @_exclusive
-    def _run_derivatives(self, atoms, params=None):
-        """The list; energies, forces and virial in graph order, with these parameters instead of the potential's."""
-        placed, *motion = self.place(atoms)
-        if len(placed.parts) == 1:
-            return placed, self._call(compiled.forces, placed, *motion, params=params)
-        architecture, starts = self.potential.architecture, [part.start for part in placed.parts]
-
-        def run(stage, step, each):
-            return self._in_parts(
-                partial(compiled.stage, stage, architecture, step), placed, *motion, each=each, params=params
-            )
-
-        def give_back(received):
-            return compiled.given_back(received, starts, placed.reverse)
-
-        exchange = message_passing.Exchange(len(starts), run, partial(compiled.shared, starts=starts), give_back)
-        with self._counting(), self._explained(placed), self.precision():
-            parts = message_passing.in_exchange(architecture.descriptor.n_rounds, exchange)
-            forces, virial = self._fetch(compiled.together(parts, starts, placed.reverse))
-        return placed, (placed.joined([part.energies for part in parts]), forces, virial)
+    def _evaluate(self, atoms, weights: Weights) -> Output:
+        """Output with these weights."""
+        present, displacements, deformation = self.place(atoms)
+        motion = present.motion(displacements, deformation, self.dtype)
+        with self._explained(present):
+            if len(present.parts) == 1:
+                used = {"used": present.packed.used}
+                found = self.evaluator(Program.structure, present.graph, *motion, weights=weights, **used)
+                energies, forces, virial = found
+            else:
+                with self.evaluator.counted():
+                    found = parts.structure(self.evaluator, present.parts, motion, present.reverse, weights)
+                    energies, (forces, virial) = present.joined(found[0]), self.evaluator.fetch(found[1:])
+        return Output(present.total(energies), present.packed.gather(forces), virial.astype(np.float64))
 
     @_exclusive
-    def _run(self, function, atoms, *per_atom):
-        """A compiled function of the structure and of further arrays (atoms, ...): the list, the result."""
-        placed, *motion = self.place(atoms)
-        architecture = self.potential.architecture
-        together = function is compiled.hessian_products or architecture.descriptor.n_rounds > 1
-        if together or len(placed.parts) == 1:
-            return placed, self._call(function, placed, *motion, *per_atom)
-        with self._counting(), self._explained(placed):
-            return placed, placed.joined(self._in_parts(partial(function, architecture, 1), placed, *motion))
+    def _of_atoms(self, method, atoms) -> tuple[DeviceList, np.ndarray]:
+        """The list, and results of a method of `Program` that needs no other atom's, in the order of the graph."""
+        present, displacements, deformation = self.place(atoms)
+        motion = present.motion(displacements, deformation, self.dtype)
+        with self._explained(present):
+            if len(present.parts) == 1 or self.potential.architecture.descriptor.n_rounds > 1:
+                return present, self.evaluator(method, present.graph, *motion, used=present.packed.used)
+            with self.evaluator.counted():
+                return present, present.joined(parts.of_each(self.evaluator, method, present.parts, motion))
 
-    def _call(self, function, placed, displacements, deformation, *per_atom, params=None):
-        u, *more = (placed.spread(a, self.dtype) for a in (displacements, *per_atom))
-        cpu = self.device.platform == "cpu"
-        # only loops over all blocks can be differentiated in reverse; a GPU takes all at once anyway
-        blocks = {"used": placed.used} if cpu and function is not compiled.hessian_products else {}
-        with self._counting(), self.precision(), self._explained(placed):
-            result = function(
-                self.potential.architecture, 1 if cpu else placed.shape.blocks, params or self.params, self.constants,
-                placed.graph, u, deformation.astype(self.dtype)[None], *more, **blocks,
-            )  # fmt: skip
-            return self._fetch(result)
-
-    def _explained(self, placed):
-        pairs = len(placed.verlet.pairs.i)
-        return out_of_memory.explained(len(placed.layout.place), pairs, device=self.device, dtype=self.dtype)
-
-    def _fetch(self, arrays):
-        """To numpy; on a CPU nothing is copied, and `jax.device_get` would take 25 microseconds for each."""
-        return jax.tree.map(np.asarray, arrays) if self.device.platform == "cpu" else jax.device_get(arrays)
-
-    def _in_parts(self, function: partial, placed, displacements, deformation, *, each=None, params=None) -> list:
-        """Results of the parts of the list, each computed by a thread of its own.
-
-        Args:
-            function: a compiled one, with its static arguments.
-            placed, displacements, deformation: the list, and what moved since.
-            each: further keywords, a dictionary for each part.
-            params: instead of the potential's.
-        """
-        u, f = placed.spread(displacements, self.dtype), deformation.astype(self.dtype)[None]
-
-        def one(part, keywords):
-            with self.precision():  # settings of JAX belong to a thread
-                result = function(
-                    params or self.params, self.constants, part.graph, u, f, own=part.of(u), used=part.used, **keywords
-                )
-                return jax.block_until_ready(result)
-
-        work = list(zip(placed.parts, each or [{}] * len(placed.parts), strict=True))
-        if (key := (function.func, function.args, placed.shape)) not in self._warm:
-            one(*work[0])  # compiles, once and in this thread, which counts
-            self._warm.add(key)
-        return at_once(lambda arguments: one(*arguments), work)
-
-    @contextmanager
-    def _counting(self):
-        before = compiled.traces.count
-        yield
-        self.stats.calls += 1
-        self.stats.compilations += compiled.traces.count - before
+    def _explained(self, present: DeviceList):
+        atoms, pairs = len(present.packed.layout.place), len(present.verlet.pairs.i)
+        return out_of_memory.explained(atoms, pairs, device=self.device, dtype=self.dtype)
 
     @_exclusive
     def place(self, atoms):
         """The list on the device, and what moved since it was built: u (atoms, 3) and F (3, 3); see `PairLists.place`."""
         return self.lists.place(atoms)
 
-    def twin(self, shapes) -> Engine:
-        """An engine with a list and counters of its own, and these buckets; it shares weights and what is compiled."""
+    def twin(self, known: Sequence[Shape], *, margin: float = 0.0) -> Engine:
+        """Engine with a list and counters of its own, which shares weights and what is compiled.
+
+        Args:
+            known: its buckets.
+            margin: see `buckets.Buckets`.
+        """
         twin = copy.copy(self)
-        twin.lists.shapes, twin._warm = list(shapes), self._warm
+        twin.lists.buckets = replace(twin.lists.buckets, known=list(known), margin=margin)
         return twin
 
     @_exclusive
@@ -352,12 +261,8 @@ class Engine:
         """Take over a twin's list, which spares this engine one of the same positions, and its buckets."""
         self.lists.adopt(twin.lists)
 
-    def _put(self, arrays):
-        with self.precision():
-            return jax.device_put(arrays, self.device)
-
     def _own_lists(self) -> PairLists:
-        target = Target(self.device, self.dtype, self.threads, self._put)
+        target = Target(self.device, self.dtype, self.threads, self.evaluator.put)
         return PairLists(self.potential, skin=self.skin, target=target, stats=self.stats)
 
     def __deepcopy__(self, memo):
@@ -368,9 +273,9 @@ class Engine:
 
     def __copy__(self):
         twin = object.__new__(type(self))
-        twin.__dict__ |= self.__dict__ | {"stats": Stats(), "_lock": threading.RLock(), "_warm": set(self._warm)}
+        twin.__dict__ |= self.__dict__ | {"evaluator": self.evaluator.copy(), "_lock": threading.RLock()}
         twin.lists = twin._own_lists()
-        twin.lists.shapes = list(self.lists.shapes)
+        twin.lists.buckets.known = list(self.lists.buckets.known)
         return twin
 
     def __getstate__(self):

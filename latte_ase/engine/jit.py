@@ -33,10 +33,14 @@ def options() -> dict[str, Any] | None:
     return FASTEST
 
 
-class Traces(local):
-    """Of one thread: how often it traced functions that say `traces.count += 1`, each time to compile them."""
+class _Traces(local):
+    """Of one thread: how often it traced a function, each time to compile it."""
 
     count = 0
+
+
+traces = _Traces()
+"""Of all functions that are compiled by `jit`."""
 
 
 def jit(function: Callable, *, static_argnums: int | tuple[int, ...] = ()) -> Callable:
@@ -47,9 +51,14 @@ def jit(function: Callable, *, static_argnums: int | tuple[int, ...] = ()) -> Ca
         static_argnums: as of `jax.jit`.
     """
 
+    @wraps(function)
+    def traced(*arguments, **keywords):
+        traces.count += 1
+        return function(*arguments, **keywords)
+
     @cache
     def compiled():
-        return jax.jit(function, static_argnums=static_argnums, compiler_options=options())
+        return jax.jit(traced, static_argnums=static_argnums, compiler_options=options())
 
     @wraps(function)
     def call(*arguments, **keywords):

@@ -10,14 +10,13 @@ import time
 from functools import cache, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from latte_ase.geometry.graph import fill, lay_out
+from latte_ase.engine.evaluator import Program, weights_of
+from latte_ase.geometry.graph import pack
 from latte_ase.geometry.neighbours import neighbour_list
-from latte_ase.model import derivatives
 from latte_ase.model.moments import KERNELS, kernel, moments
-from latte_ase.model.potential import Architecture, Potential, device_constants, init_params
+from latte_ase.model.potential import Architecture, Potential, init_params
 from latte_ase.model.radial import BUMP
 
 GPUS = ("gpu", "cuda", "rocm")
@@ -106,15 +105,9 @@ def measure(architecture: Architecture, device, names: tuple[str, ...] = ("xla",
         {name: the shortest of a few interleaved calls, in seconds}.
     """
     potential = _random_potential(architecture)
-    graph = _sample(architecture)
-    blocks, block = graph.is_atom.shape
-    weights = jax.tree.map(lambda a: np.asarray(a, np.float32), (potential.params, device_constants(potential)))
-    arrays = (*weights, graph, np.zeros((blocks, block, 3), np.float32), np.eye(3, dtype=np.float32)[None])
-
-    @jax.jit
-    def run(*arrays):
-        result = derivatives.derivatives(architecture, *arrays, at_once=blocks)
-        return jnp.sum(result.energies), result.forces, jnp.sum(result.virials, axis=(0, 1))
+    program = Program(architecture, one_by_one=False)
+    arrays = weights_of(potential, np.float32), _sample(architecture)
+    run = jax.jit(program.structure)
 
     times = {name: float("inf") for name in names}
     with jax.enable_x64(False), jax.default_device(device):
@@ -150,5 +143,4 @@ def _sample(architecture):
     positions = spacing * (sites + rng.uniform(-0.1, 0.1, sites.shape))
     pairs = neighbour_list(positions, np.eye(3) * EDGE * spacing, np.ones(3, bool), architecture.cutoff)
     species = rng.integers(0, min(2, len(architecture.elements)), len(positions))
-    layout = lay_out(species, pairs)
-    return fill(layout, pairs, np.zeros(len(species), np.int64), layout.need, np.float32)
+    return pack(species, pairs, lambda need: need, np.float32).graph

@@ -14,23 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import product
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from latte_ase.engine import out_of_memory, threads
-from latte_ase.engine.engine import Engine, Output
-from latte_ase.engine.jit import jit
-from latte_ase.geometry.batching import Shapes
-from latte_ase.geometry.graph import Graph, Shape, fill, lay_out
+from latte_ase.engine import out_of_memory
+from latte_ase.engine.engine import Engine
+from latte_ase.engine.evaluator import Program
+from latte_ase.engine.output import Output
+from latte_ase.engine.parts import AT_REST, of_each, split
+from latte_ase.geometry.buckets import Buckets, parts_of
+from latte_ase.geometry.graph import Packed, pack
 from latte_ase.geometry.neighbours import Pairs, complete_cell, neighbour_list, reduction
-from latte_ase.model import derivatives
 from latte_ase.model.domain import Excursion
-from latte_ase.model.potential import Architecture, device_constants
+from latte_ase.model.message_passing import PairGradients
+from latte_ase.model.potential import Architecture
 
 ATOMS = 50_000
 """Atoms of a chunk.  Fewer need less memory, but list more atoms twice: a shell of one cutoff around each."""
@@ -125,19 +125,13 @@ class _Work(NamedTuple):
     Attributes:
         chunk: where it is.
         i, j: (pairs,) int, centres and neighbours among the atoms of the chunk.
-        flat: (pairs,) int, place of the pair among the places of all groups, one after the other.
-        place: (own,) int, place of each own atom.
-        used: blocks that hold atoms.
-        graph: of those atoms whose surroundings matter; only own ones count.
+        packed: those atoms whose surroundings matter; only own ones count.
     """
 
     chunk: Chunk
     i: np.ndarray
     j: np.ndarray
-    flat: np.ndarray
-    place: np.ndarray
-    used: int
-    graph: Graph
+    packed: Packed
 
 
 def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
@@ -161,30 +155,28 @@ def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
     species = potential.species(atoms.numbers)
     energies = potential.reference_energies[species]
     forces, virial = np.zeros((len(atoms), 3)), np.zeros((3, 3))
-    kinds, threads = len(np.unique(species)), _threads(engine)
-    blocks = min(len(atoms), atoms_per_chunk) // BLOCK + 2 * kinds + 1  # one shape for all chunks
-    shapes = Shapes(-(-blocks // threads) * threads)
-    compute = _computer(engine)
+    blocks = min(len(atoms), atoms_per_chunk) // BLOCK + 2 * len(np.unique(species)) + 1  # one shape for all chunks
+    buckets = Buckets(blocks=blocks, threads=_threads(engine), second_slack=0.4)
 
     def add(work, future):
-        site_energies, gradients, virials = future.result()
-        energies[work.chunk.own] += site_energies.reshape(-1)[work.place]
-        g = np.concatenate([a.reshape(-1, 3) for a in gradients])[work.flat].astype(np.float64)
-        del gradients
+        found = future.result()
+        own = len(work.chunk.own)
+        energies[work.chunk.own] += work.packed.gather(found.energies)[:own]
+        g = work.packed.gather_pairs(work.i, found.gradients).astype(np.float64)
         outward, inward = (
             np.column_stack([np.bincount(k, c, minlength=len(work.chunk.atom)) for c in g.T]) for k in (work.i, work.j)
         )
         np.add.at(forces, work.chunk.atom, outward - inward)  # in the order of the list: the same at every call
-        return virials.astype(np.float64).sum(axis=0)
+        return work.packed.gather(found.virials)[:own].sum(axis=0)
 
     with ThreadPoolExecutor(1) as pool:
         running = None
         reach = potential.architecture.interaction_range
         for chunk in chunks(atoms.positions, atoms.cell.array, atoms.pbc, reach, atoms_per_chunk):
-            work = _prepare(chunk, species, potential.architecture, shapes, engine.dtype)  # while the last is computed
+            work = _prepare(chunk, species, potential.architecture, buckets, engine.dtype)  # while the last is computed
             if running is not None:
                 virial += add(*running)
-            running = work, pool.submit(compute, work)
+            running = work, pool.submit(_compute, engine, work)
         assert running is not None
         virial += add(*running)
     return Output(energies, forces, virial)
@@ -219,20 +211,16 @@ def _refuse_what_is_not_finite(positions):
         neighbour_list(positions[: strange[0] + 1], np.zeros((3, 3)), False, 1.0)
 
 
-def _prepare(chunk: Chunk, species, architecture: Architecture, shapes: Shapes, dtype) -> _Work:
+def _prepare(chunk: Chunk, species, architecture: Architecture, buckets: Buckets, dtype) -> _Work:
     own, here = len(chunk.own), species[chunk.atom]
     pairs = neighbour_list(chunk.positions, np.zeros((3, 3)), False, architecture.cutoff)
     i, j = pairs.i, pairs.j
     if architecture.descriptor.n_rounds == 1:
         pairs, i, j, here = _of_own_atoms(pairs, own, here)
     grouping = architecture.descriptor.grouping(len(np.unique(here)))
-    layout = lay_out(here, pairs, BLOCK, grouping=grouping)
-    shape = shapes.choose(layout.need)
-    graph = fill(layout, pairs, 0, shape, dtype)
-    used = layout.need.blocks
-    flat = _flat(layout, pairs.i, shape._replace(blocks=used))
-    graph.is_atom.reshape(-1)[layout.place[own:]] = 0
-    return _Work(chunk, i, j, flat, layout.place[:own], used, graph)
+    packed = pack(here, pairs, buckets.choose, dtype, block=BLOCK, grouping=grouping)
+    packed.graph.is_atom.reshape(-1)[packed.layout.place[own:]] = 0
+    return _Work(chunk, i, j, packed)
 
 
 def _of_own_atoms(pairs: Pairs, own: int, species):
@@ -249,47 +237,19 @@ def _of_own_atoms(pairs: Pairs, own: int, species):
     return mine, i, j, np.concatenate([species[:own], present])
 
 
-def _flat(layout, i, shape: Shape):
-    """Where `fill` puts the pairs; with fewer blocks, where they are when the empty blocks are cut off."""
-    widths = np.array(shape.neighbours)
-    start = shape.blocks * shape.block * (np.cumsum(widths) - widths)
-    return start[layout.group] + layout.place[i] * widths[layout.group] + layout.rank
-
-
 def _threads(engine: Engine) -> int:
     """Parts of a chunk's graph; with several rounds they would need each other."""
     return engine.threads if engine.potential.architecture.descriptor.n_rounds == 1 else 1
 
 
-def _computer(engine: Engine):
-    """Function of a chunk's `_Work`, on the engine's device and in its precision.
-
-    It gives energies (used, block), per group pair gradients (used, block, k, 3), virials (used, 3, 3).
-    """
-    on_cpu = engine.device.platform == "cpu"
-    weights = (engine.potential.params, device_constants(engine.potential))
-    cast = jax.tree.map(lambda a: np.asarray(a, engine.dtype), weights)
-
-    def one(part):
-        with engine.precision():
-            # a CPU computes the blocks in use one by one, in its cache; a GPU all together
-            at_once, used = (1, part.used) if on_cpu else (len(part.graph.species), None)
-            rest = np.zeros((*part.graph.is_atom.shape, 3), engine.dtype)
-            unit = np.eye(3, dtype=engine.dtype)[None]
-            result = _pair_gradients(engine.potential.architecture, at_once, *cast, part.graph, rest, unit, used)
-            return jax.tree.map(lambda a: a[: part.used], jax.device_get(result))
-
-    def compute(work):
-        parts = threads.split(work.graph, work.used, _threads(engine))
-        with out_of_memory.explained(len(work.chunk.own), len(work.i), device=engine.device, dtype=engine.dtype):
-            one(parts[0]._replace(used=np.int32(0)))  # compiles, once: threads would do it twice
-            return jax.tree.map(lambda *a: np.concatenate(a), *threads.at_once(one, parts))
-
-    return compute
-
-
-@partial(jit, static_argnums=(0, 1))
-def _pair_gradients(architecture: Architecture, at_once, *arrays_and_used):
-    *arrays, used = arrays_and_used
-    result = derivatives.pair_gradients(architecture, *arrays, used=used, at_once=at_once)
-    return result.energies, result.gradients, jnp.sum(result.virials, axis=1)
+def _compute(engine: Engine, work: _Work) -> PairGradients:
+    """Pair gradients of a chunk, as NumPy arrays of the blocks in use."""
+    evaluator, packed = engine.evaluator, work.packed
+    parts = split(packed.graph, int(packed.used), parts_of(packed.shape.blocks, _threads(engine)))
+    with (
+        out_of_memory.explained(len(work.chunk.own), len(work.i), device=engine.device, dtype=engine.dtype),
+        evaluator.counted(),
+    ):
+        found = of_each(evaluator, Program.pair_gradients, parts, AT_REST)
+        used = [jax.tree.map(lambda a, p=p: np.asarray(a)[: p.used], r) for r, p in zip(found, parts, strict=True)]
+        return jax.tree.map(lambda *a: np.concatenate(a), *used)

@@ -12,9 +12,9 @@ function and all its derivatives are exactly 0.  There is no other mask on pairs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -189,7 +189,7 @@ def fill(layout: Layout, pairs: Pairs, structure, shape: Shape, dtype) -> Graph:
     size = shape.blocks * shape.block
     capacity = np.array(shape.neighbours, np.int64)
     offset = size * (np.cumsum(capacity) - capacity)
-    flat = offset[layout.group] + layout.place[pairs.i] * capacity[layout.group] + layout.rank
+    flat = _places_of_pairs(layout, pairs.i, shape)
 
     total = size * int(capacity.sum())
     edges = np.zeros((total, 3), dtype)
@@ -222,6 +222,13 @@ def fill(layout: Layout, pairs: Pairs, structure, shape: Shape, dtype) -> Graph:
     return Graph(species, is_atom.reshape(leading), owner.reshape(leading), tuple(groups))
 
 
+def _places_of_pairs(layout: Layout, i, shape: Shape):
+    """(pairs,) int, where pairs with these centres are among the places of all groups, one after the other."""
+    capacity = np.array(shape.neighbours, np.int64)
+    offset = shape.blocks * shape.block * (np.cumsum(capacity) - capacity)
+    return offset[layout.group] + layout.place[i] * capacity[layout.group] + layout.rank
+
+
 def _kinds(layout: Layout, neighbour, species, q: int, shape: Shape):
     """Species of the neighbours in group q."""
     leading = (shape.blocks, shape.block)
@@ -231,6 +238,76 @@ def _kinds(layout: Layout, neighbour, species, q: int, shape: Shape):
     if q < layout.group_species.shape[1]:
         kind[layout.place] = layout.group_species[:, q]
     return kind.reshape(leading)
+
+
+class Packed(NamedTuple):
+    """A graph on the host, and where each atom is in it.
+
+    Attributes:
+        graph: padded arrays of one or several structures.
+        layout: where atoms and pairs are.
+        shape: the bucket.
+    """
+
+    graph: Graph
+    layout: Layout
+    shape: Shape
+
+    @property
+    def used(self) -> np.int32:
+        """Number of blocks that hold atoms, the first ones."""
+        return np.int32(self.layout.need.blocks)
+
+    @property
+    def padding_waste(self) -> float:
+        """Share of the places for pairs, in blocks that are in use, that is empty."""
+        return 1 - len(self.layout.group) / max(self.shape._replace(blocks=self.layout.need.blocks).places, 1)
+
+    def spread(self, values, dtype):
+        """Values of atoms (atoms, ...) in the order of the graph, (blocks, block, ...); 0 where padded."""
+        spread = np.zeros((self.shape.blocks * self.shape.block, *values.shape[1:]), dtype)
+        spread[self.layout.place] = values
+        return spread.reshape(self.shape.blocks, self.shape.block, *values.shape[1:])
+
+    def gather(self, values):
+        """Values in the order of the graph, (blocks, block, ...), as those of atoms, (atoms, ...) in float64."""
+        return values.reshape(-1, *values.shape[2:])[self.layout.place].astype(np.float64)
+
+    def gather_pairs(self, i, groups):
+        """Values of pairs in the order of the graph, per group (used blocks, block, k, ...), as (pairs, ...) in the list's.
+
+        Args:
+            i: (pairs,) int, centres of the pairs.
+            groups: what a graph of the same blocks in use gave.
+        """
+        flat = _places_of_pairs(self.layout, i, self.shape._replace(blocks=int(self.used)))
+        return np.concatenate([values.reshape(-1, *values.shape[3:]) for values in groups])[flat]
+
+
+def pack(
+    species,
+    pairs: Pairs,
+    choose: Callable[[Shape], Shape],
+    dtype,
+    *,
+    structure: Any = 0,
+    block: int | None = None,
+    grouping: Grouping = Grouping.SPECIES,
+) -> Packed:
+    """Graph of bare arrays.
+
+    Args:
+        species: (atoms,) int, index into the model's elements.
+        pairs: of these atoms.
+        choose: the bucket for what is needed, such as `buckets.Buckets.choose`.
+        dtype: of the edge vectors.
+        structure: (atoms,) int, index of the structure of each atom; 0 for one structure.
+        block: atoms per block; default `choose_block`.
+        grouping: what has one species.
+    """
+    layout = lay_out(species, pairs, block, grouping=grouping)
+    shape = choose(layout.need)
+    return Packed(fill(layout, pairs, structure, shape, dtype), layout, shape)
 
 
 def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.ndarray]:
@@ -255,23 +332,3 @@ def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.n
         np.concatenate([p.reverse for p in pair_lists]) + np.repeat(starts, counts),
     )
     return joined, np.repeat(np.arange(len(sizes)), sizes)
-
-
-def capacity(need: float, *, slack: float = 0.0, step: int = 4) -> int:
-    """The bucket for `need` places: multiples of `step` that grow geometrically, by 1/16 or more.
-
-    Args:
-        need: places needed now.
-        slack: room to add before rounding, as a fraction.
-        step: granularity of the small buckets.
-    """
-    want = int(np.ceil(need * (1 + slack)))
-    bucket = step
-    while bucket < want:
-        bucket += max(step, (bucket // 8) // step * step)
-    return bucket
-
-
-def block_capacity(need: int) -> int:
-    """The bucket for `need` blocks, of which a CPU computes only those in use: doubles up to 4096, then by an eighth."""
-    return 1 << (need - 1).bit_length() if need <= 4096 else capacity(need, step=1)

@@ -45,8 +45,8 @@ def energies(
     params,
     constants,
     graph: Graph,
-    displacements,
-    deformation,
+    displacements=None,
+    deformation=None,
     *,
     own=None,
     used=None,
@@ -57,8 +57,8 @@ def energies(
     Args:
         architecture, params, constants: the potential.
         graph: the structures.
-        displacements: (all blocks, block, 3) u since the list was built, Angstrom.
-        deformation: (structures, 3, 3) F since then.
+        displacements: (all blocks, block, 3) u since the list was built, Angstrom; None where nothing moved.
+        deformation: (structures, 3, 3) F since then; None for 1.
         own: (blocks, block, 3) u of the atoms of these blocks, where `graph` holds some of all blocks; only for
             descriptors of one round.
         used: () int, compute this many blocks and leave the others 0.  Cannot be differentiated in reverse;
@@ -81,8 +81,8 @@ def pair_gradients(
     params,
     constants,
     graph: Graph,
-    displacements,
-    deformation,
+    displacements=None,
+    deformation=None,
     *,
     own=None,
     used=None,
@@ -113,7 +113,15 @@ def forces_of_pairs(gradients, reverse):
 
 
 def derivatives(
-    architecture: Architecture, params, constants, graph: Graph, displacements, deformation, *, used=None, at_once=1
+    architecture: Architecture,
+    params,
+    constants,
+    graph: Graph,
+    displacements=None,
+    deformation=None,
+    *,
+    used=None,
+    at_once=1,
 ) -> Derivatives:
     """Energies, forces and virials; arguments as `energies`."""
     how = {"used": used, "at_once": at_once}
@@ -127,8 +135,8 @@ def features(
     params,
     constants,
     graph: Graph,
-    displacements,
-    deformation,
+    displacements=None,
+    deformation=None,
     *,
     own=None,
     used=None,

@@ -42,15 +42,16 @@ def edge_vectors(edges, neighbour, displacements, own, deformation):
         neighbour: (..., k) int, places of the neighbours.
         displacements: (blocks, block, 3), u of every atom in Angstrom.
         own: (..., 3), u of these atoms.
-        deformation: (..., 3, 3), F of their structures.
+        deformation: (..., 3, 3), F of their structures; None for 1.
 
     Returns:
         (..., k, 3) in Angstrom.
     """
     u_j = displacements.reshape(-1, 3)[neighbour]
-    # three products instead of a matrix product: no rounding to TF32, and it fuses
-    strained = sum(edges[..., a, None] * deformation[..., None, a, :] for a in range(3))
-    return strained + u_j - own[..., None, :]
+    if deformation is not None:
+        # three products instead of a matrix product: no rounding to TF32, and it fuses
+        edges = sum(edges[..., a, None] * deformation[..., None, a, :] for a in range(3))
+    return edges + u_j - own[..., None, :]
 
 
 class AtomBlock(NamedTuple):
@@ -84,7 +85,9 @@ class _Motion(NamedTuple):
     deformation: Any
 
     def edge_vectors(self, displacements):
-        """Per group (..., k, 3)."""
+        """Per group (..., k, 3); those of the list where nothing moved."""
+        if displacements is None:
+            return self.edges
         return tuple(
             edge_vectors(e, n, displacements, self.own, self.deformation)
             for e, n in zip(self.edges, self.neighbour, strict=True)
@@ -138,7 +141,7 @@ def over_blocks(
         tuple(group.edges for group in graph.groups),
         tuple(group.neighbour for group in graph.groups),
         displacements if own is None else own,
-        deformation[graph.structure],
+        None if deformation is None else deformation[graph.structure],
     )
 
     def one(block, edges, received, *more):

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from latte_ase.engine.jit import Traces, jit
+from latte_ase.engine.evaluator import Program, Weights
+from latte_ase.engine.jit import jit
 from latte_ase.geometry.graph import Graph
-from latte_ase.model.derivatives import derivatives
-from latte_ase.model.potential import Architecture
 from latte_ase.simulate.ensembles import Ensemble
 from latte_ase.simulate.state import State, System
 
@@ -36,20 +35,17 @@ FARTHEST_DRIFT = 4.0
 
 GOES_ON, LIST_SPENT, FLEW_APART, NOT_FINITE = 0, 1, 2, 3
 
-traces = Traces()
-"""Of the functions in this file."""
-
 
 class Method(NamedTuple):
     """What a compiled function is compiled for, beside shapes.
 
     Attributes:
         ensemble: the class; its numbers are data, so that other numbers compile nothing.
-        architecture: of the potential.
+        program: of the potential.
     """
 
     ensemble: type[Ensemble]
-    architecture: Architecture
+    program: Program
 
 
 class Reference(NamedTuple):
@@ -57,7 +53,7 @@ class Reference(NamedTuple):
 
     Attributes:
         graph: padded arrays.
-        used: () int32, number of blocks that hold atoms, which are computed one by one; None for all at once.
+        used: () int32, number of blocks that hold atoms.
         place: (atoms,) int32, place of each atom in the flat graph order.
         atom: (places,) int32, its inverse; the number of atoms where padded.
         cutoff: () of the potential, Angstrom.
@@ -76,14 +72,14 @@ class Setting(NamedTuple):
     """What stays the same during a call.
 
     Attributes:
-        weights: params and constants, as `derivatives.derivatives` takes them.
+        weights: of the potential.
         reference: the list.
         system: masses, volume.
         numbers: of the ensemble, and "timestep" in ASE's unit.
         key: (2,) uint32, random seed of the run; each step derives its own from it.
     """
 
-    weights: tuple[Any, Any]
+    weights: Weights
     reference: Reference
     system: System
     numbers: dict[str, Any]
@@ -130,12 +126,11 @@ def _with_forces(method: Method, setting: Setting, moved: State) -> State:
     graph = reference.graph
     padded = jnp.concatenate([u, jnp.zeros_like(u[:1])])[reference.atom].reshape(*graph.is_atom.shape, 3)
     deformation = (1 + moved.strain) * jnp.eye(3, dtype=u.dtype)[None]
-    how = {"used": reference.used} if reference.used is not None else {"at_once": graph.species.shape[0]}
-    result = derivatives(method.architecture, *setting.weights, graph, padded, deformation, **how)
+    result = method.program.structure(setting.weights, graph, padded, deformation, used=reference.used)
     return moved._replace(
         forces=result.forces.reshape(-1, 3)[reference.place],
         energies=result.energies.reshape(-1)[reference.place],
-        virial=jnp.sum(result.virials, axis=(0, 1)),
+        virial=result.virial,
     )
 
 
@@ -153,7 +148,6 @@ def run(method: Method, setting: Setting, progress: Progress, until) -> Progress
     Returns:
         `Progress`.  With `NOT_FINITE`, `moved` has the forces.
     """
-    traces.count += 1
 
     def goes_on(progress):
         return (progress.state.step < until) & (progress.status == GOES_ON)
@@ -167,7 +161,6 @@ def run(method: Method, setting: Setting, progress: Progress, until) -> Progress
 @partial(jit, static_argnums=0)
 def step(method: Method, setting: Setting, progress: Progress, energies, forces, virial) -> Progress:
     """One step of `run` with the energies, forces and virial of `moved` from elsewhere, in the order of the atoms."""
-    traces.count += 1
     return _finish(method, setting, progress, progress.moved._replace(energies=energies, forces=forces, virial=virial))
 
 

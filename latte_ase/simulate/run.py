@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.engine.engine import Engine
-from latte_ase.geometry import neighbours
-from latte_ase.geometry.graph import Shape, capacity
+from latte_ase.engine.output import Output
+from latte_ase.geometry.graph import Shape
 from latte_ase.simulate import device_loop
 from latte_ase.simulate.device_loop import (
     FARTHEST_STEP,
@@ -32,11 +30,8 @@ NAMED = 5
 """Atoms that an error names."""
 
 BUCKET_MARGIN = 0.05
-"""Where a list fills its bucket to within this share, a larger one is compiled now: counts of neighbours
-fluctuate, so it would be needed in the middle of the run.  Later lists take the smallest that fits."""
-
-LARGER_BUCKET = 0.1
-"""By how much that one is larger."""
+"""Free room for neighbours that the bucket of a list has, as a fraction: their counts fluctuate, so a larger bucket would be
+compiled in the middle of the run."""
 
 
 class BlewUp(ArithmeticError):
@@ -66,9 +61,7 @@ class Snapshot(NamedTuple):
 
     def results(self) -> dict[str, Any]:
         """What a calculator would say of this step; stress where the cell has a volume."""
-        energy, volume = float(self.energies.sum()), neighbours.volume(self.cell)
-        found = {"energy": energy, "free_energy": energy, "energies": self.energies, "forces": self.forces}
-        return found | ({"stress": full_3x3_to_voigt_6_stress(self.virial) / volume} if volume else {})
+        return Output(self.energies, self.forces, self.virial).results(self.cell)
 
 
 class RunState(NamedTuple):
@@ -116,7 +109,7 @@ class Run:
         self._isolated = engine.potential.reference_energies[engine.potential.species(atoms.numbers)]
         self._at_list = atoms.copy()  # positions and cell to which displacements and strain refer
         self._at_list.set_constraint()
-        self._shapes = list(engine.lists.shapes)
+        self._shapes = list(engine.lists.buckets.known)
 
     def begin(self, *, seed: int | None = None) -> None:
         """Forces where the atoms are.
@@ -157,19 +150,16 @@ class Run:
         progress = self._progress
         if int(progress.status) == LIST_SPENT:
             progress = self._onto_new_list(progress)
-        before, traced = int(progress.state.step), device_loop.traces.count
-        engine = self.engine
-        method = Method(type(self.ensemble), engine.potential.architecture)
-        weights = engine.params, engine.constants
-        setting = Setting(weights, self._reference, self._system, self._numbers, self.key)
-        with engine.precision():
+        before, evaluator = int(progress.state.step), self.engine.evaluator
+        method = Method(type(self.ensemble), evaluator.program)
+        setting = Setting(evaluator.weights, self._reference, self._system, self._numbers, self.key)
+        with evaluator.precision(), evaluator.counted(0):
             if self._by_threads:
                 progress = self._host_loop(method, setting, progress, until)
             else:
                 progress = device_loop.run(method, setting, progress, np.int32(until))
         after, status = int(progress.state.step), int(progress.status)
-        engine.stats.compilations += device_loop.traces.count - traced
-        engine.stats.calls += after - before
+        evaluator.stats.calls += after - before
         if after > before:  # otherwise the state may still refer to an older list
             self._stand(progress)
         if status in (FLEW_APART, NOT_FINITE):
@@ -177,14 +167,13 @@ class Run:
 
     def _host_loop(self, method: Method, setting: Setting, progress: Progress, until: int) -> Progress:
         """As `device_loop.run`, with forces by several threads."""
-        atoms, known = self._at_list.copy(), self._twin.stats.compilations
+        atoms = self._at_list.copy()
         while int(progress.state.step) < until and int(progress.status) == GOES_ON:
             atoms.positions[:], cell = self._absolute(jax.device_get(progress.moved))
             atoms.set_cell(cell)
             output = self._twin.evaluate(atoms)
             found = output.energies - self._isolated, output.forces, output.virial
             progress = device_loop.step(method, setting, progress, *self._cast(found))
-        self.engine.stats.compilations += self._twin.stats.compilations - known
         return progress
 
     @property
@@ -207,34 +196,21 @@ class Run:
 
     def _build_list(self, shape: Shape | None = None) -> None:
         """A fresh list for the positions that displacements refer to; in this bucket, or a known or new one."""
-        if shape is None:
-            placed = self._place(self._shapes)
-            soon = tuple(math.ceil((1 + BUCKET_MARGIN) * n) for n in placed.layout.need.neighbours)
-            if not any(s.holds(placed.layout.need._replace(neighbours=soon)) for s in self._shapes):
-                larger = tuple(capacity(n, slack=LARGER_BUCKET) for n in placed.shape.neighbours)
-                placed = self._place([placed.shape._replace(neighbours=larger)])
-        else:
-            placed = self._place([shape])
-        self._shape = placed.shape
-        size = placed.shape.blocks * placed.shape.block
-        atom = np.full(size, len(self._at_list), np.int32)
-        atom[placed.layout.place] = np.arange(len(self._at_list))
-        cutoff = self.engine.potential.cutoff
-        tables = self._cast((np.asarray(placed.layout.place, np.int32), atom, cutoff, cutoff + self.engine.skin))
-        on_cpu = self.engine.device.platform == "cpu"
-        used = self._cast(np.int32(placed.layout.need.blocks)) if on_cpu else None
-        self._reference = Reference(placed.graph, used, *tables)
-        inverse = np.divide(1.0, self.masses, out=np.zeros_like(self.masses), where=self.mobile[:, None])
-        self._system = self._cast(System(self.masses, inverse, abs(np.linalg.det(self._at_list.cell.array))))
-
-    def _place(self, shapes: list[Shape]):
-        """A list of the present positions in one of these buckets, or in a new one."""
-        self._twin = self.engine.twin(shapes)
+        known, margin = (self._shapes, BUCKET_MARGIN) if shape is None else ([shape], 0.0)
+        self._twin = self.engine.twin(known, margin=margin)
         placed = self._twin.place(self._at_list)[0]
         self._by_threads = len(placed.parts) > 1
-        self._shapes = list(dict.fromkeys([*self._shapes, *self._twin.lists.shapes]))
+        self._shapes = list(dict.fromkeys([*self._shapes, *self._twin.lists.buckets.known]))
         self.engine.adopt(self._twin)  # which spares it a list where the host looks at the model's domain
-        return placed
+        self._shape, layout = placed.shape, placed.packed.layout
+        size = placed.shape.blocks * placed.shape.block
+        atom = np.full(size, len(self._at_list), np.int32)
+        atom[layout.place] = np.arange(len(self._at_list))
+        cutoff = self.engine.potential.cutoff
+        tables = self._cast((np.asarray(layout.place, np.int32), atom, cutoff, cutoff + self.engine.skin))
+        self._reference = Reference(placed.graph, self._cast(placed.packed.used), *tables)
+        inverse = np.divide(1.0, self.masses, out=np.zeros_like(self.masses), where=self.mobile[:, None])
+        self._system = self._cast(System(self.masses, inverse, abs(np.linalg.det(self._at_list.cell.array))))
 
     def _onto_new_list(self, progress: Progress) -> Progress:
         """The same advanced step, relative to a list built at its positions."""
@@ -260,7 +236,7 @@ class Run:
             leaf = np.asarray(leaf)
             return leaf if leaf.dtype in (np.int32, np.uint32) else leaf.astype(self.engine.dtype)
 
-        with self.engine.precision():
+        with self.engine.evaluator.precision():
             return jax.device_put(jax.tree.map(cast, tree), self.engine.device)
 
     def _diagnose(self, progress: Progress, status: int) -> str:

@@ -9,12 +9,20 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from latte_ase.geometry.graph import Graph, Grouping, Shape, capacity, choose_block, fill, join, lay_out
+from latte_ase.engine.devices import find_device
+from latte_ase.engine.evaluator import Program
+from latte_ase.geometry.buckets import Buckets, planned
+from latte_ase.geometry.graph import Graph, Grouping, choose_block, join, lay_out, pack
 from latte_ase.model.potential import Potential
 from latte_ase.training.dataset import Frame
 
 DTYPE = np.float32
 """Training is in single precision."""
+
+
+def training_program(potential: Potential) -> Program:
+    """Program of a potential on JAX's default device, where training takes place."""
+    return Program.on(find_device(None).platform, potential.architecture)
 
 
 def cast(tree):
@@ -47,14 +55,8 @@ class Batch(NamedTuple):
     has_stress: np.ndarray
 
 
-def batch_shapes(frames: Sequence[Frame], size: int, *, grouping: Grouping = Grouping.SPECIES) -> tuple[Shape, ...]:
-    """Buckets for batches of `size` of these frames, smallest first; the last holds any batch.
-
-    Where frames are alike there is one.  Where they are not, the worst batch (the largest frames,
-    with the densest among them) can need a hundred times the places of a usual one: the first
-    bucket then holds nine of ten random batches, and each further one has at least four times the
-    places.  They depend on the frames alone, so a resumed training sees the same ones.
-    """
+def buckets_of(frames: Sequence[Frame], size: int, *, grouping: Grouping = Grouping.SPECIES) -> Buckets:
+    """Buckets for batches of `size` of these frames; see `buckets.planned`."""
     if grouping is Grouping.MIXED:
         counts = np.array([[len(f.species)] for f in frames])
     else:
@@ -63,43 +65,31 @@ def batch_shapes(frames: Sequence[Frame], size: int, *, grouping: Grouping = Gro
     block = choose_block(size * counts.mean(axis=0).astype(int))
     needs = [lay_out(f.species, f.pairs, block, grouping=grouping).need.neighbours for f in frames]
     groups = max(len(n) for n in needs)
-    neighbours = np.array([n + (0,) * (groups - len(n)) for n in needs])
-
-    def shape(need) -> Shape:
-        blocks, *widths = (int(x) for x in need)
-        return Shape(blocks, block, tuple(capacity(max(n, 1)) for n in widths), grouping)
-
-    def blocks_of(atoms):
-        return (-(-atoms // block)).sum(axis=-1)
-
-    worst = np.array([blocks_of(np.sort(counts, axis=0)[-size:].sum(axis=0)), *neighbours.max(axis=0)])
-    draws = np.random.default_rng(0).integers(len(frames), size=(200, size))
-    usual = np.column_stack([blocks_of(counts[draws].sum(axis=1)), neighbours[draws].max(axis=1)])
-    usual = np.ceil(np.quantile(usual, 0.9, axis=0))
-    largest = shape(worst)
-    shapes = []
-    while 2 * (bucket := shape(np.minimum(usual, worst))).places < largest.places:
-        if not shapes or bucket.places >= 4 * shapes[-1].places:
-            shapes.append(bucket)
-        usual = 2 * usual
-    return (*shapes, largest)
+    neighbours = [n + (0,) * (groups - len(n)) for n in needs]
+    return planned(counts, neighbours, size, block=block, grouping=grouping)
 
 
-def make_batch(frames: Sequence[Frame], reference_energies, shapes: Sequence[Shape], size: int, dtype) -> Batch:
+def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, size: int, dtype) -> Batch:
     """Pack frames into one batch of `size` structures; missing ones are padding.
 
     Args:
         frames: at most `size`.
         reference_energies: (species,) E0 in eV, subtracted from the labels in float64.
-        shapes: from `batch_shapes`; the first that holds these frames is taken.
+        buckets: from `buckets_of`.
         size: number of structures of the batch.
         dtype: of the arrays.
     """
     pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
-    species = np.concatenate([f.species for f in frames])
-    layout = lay_out(species, pairs, shapes[0].block, grouping=shapes[0].grouping)
-    shape = next(s for s in shapes if s.holds(layout.need))
-    graph = fill(layout, pairs, structure, shape, dtype)
+    species, largest = np.concatenate([f.species for f in frames]), buckets.known[-1]
+    graph, layout, shape = pack(
+        species,
+        pairs,
+        buckets.holding,
+        dtype,
+        structure=structure,
+        block=largest.block,
+        grouping=largest.grouping,
+    )
     places = shape.blocks * shape.block
     energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
     has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
@@ -132,7 +122,7 @@ class Batches:
         self.size = min(size, len(frames))
         kinds = max(len(np.unique(f.species)) for f in frames)
         grouping = potential.architecture.descriptor.grouping(kinds)
-        self.shapes = batch_shapes(frames, self.size, grouping=grouping)
+        self.buckets = buckets_of(frames, self.size, grouping=grouping)
 
     def steps(self, order) -> int:
         """How many batches so many frames make."""
@@ -151,4 +141,4 @@ class Batches:
 
     def _make(self, part):
         chosen = [self.frames[k] for k in part]
-        return make_batch(chosen, self.reference_energies, self.shapes, self.size, DTYPE)
+        return make_batch(chosen, self.reference_energies, self.buckets, self.size, DTYPE)

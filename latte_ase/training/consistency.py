@@ -14,38 +14,33 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from latte_ase.model import derivatives
-from latte_ase.model.potential import Architecture
+from latte_ase.engine.evaluator import OfStructures, Program, Weights
 from latte_ase.training.batches import Batch
 from latte_ase.training.config import TrainingConfig
-from latte_ase.training.loss import BatchPrediction, predict
 
 
 def inconsistency(
-    architecture: Architecture, params, constants, batch: Batch, predicted: BatchPrediction, key, config: TrainingConfig
+    program: Program, weights: Weights, batch: Batch, predicted: OfStructures, key, config: TrainingConfig
 ):
     """Weighted mean squares of both differences per atom, over the structures of a batch.
 
     Args:
-        architecture, params, constants: the potential.
+        program, weights: the potential.
         batch: structures, with pairs up to the cutoff and `config.skin`.
         predicted: what the potential says of them as they are.
         key: of the displacements.
         config: `displacement` in Angstrom; `taylor_weight` and `spatial_weight`.
     """
-    taylor, spatial = differences(architecture, params, constants, batch, predicted, key, config.displacement)
+    taylor, spatial = differences(program, weights, batch, predicted, key, config.displacement)
     n_structures = (_per_structure(batch.graph.is_atom, batch) > 0).sum()  # a batch may have room for more
     return (config.taylor_weight * (taylor**2).sum() + config.spatial_weight * (spatial**2).sum()) / n_structures
 
 
-def differences(
-    architecture: Architecture, params, constants, batch: Batch, predicted: BatchPrediction, key, displacement
-):
+def differences(program: Program, weights: Weights, batch: Batch, predicted: OfStructures, key, displacement: float):
     """Both differences per structure and atom, (structures,) each in eV/atom; arguments as `inconsistency`."""
     u, v = (displacement * _directions(k, batch) for k in jax.random.split(key))
-    unit = jnp.broadcast_to(jnp.eye(3, dtype=u.dtype), (len(batch.energy), 3, 3))
-    displaced = derivatives.energies(architecture, params, constants, batch.graph, u, unit)
-    elsewhere = predict(architecture, params, constants, batch, displacements=v)
+    displaced = program.energies(weights, batch.graph, u)
+    elsewhere = program.structures(weights, batch.graph, len(batch.energy), v)
     expected = predicted.energy - _per_structure((u * predicted.forces).sum(axis=-1), batch)
     taylor = _per_structure(displaced, batch) - expected
     spatial = elsewhere.energy - _per_structure(((u - v) * elsewhere.forces).sum(axis=-1), batch) - expected

@@ -11,24 +11,25 @@ import jax
 import numpy as np
 
 from latte_ase.calculator import LatteCalculator
+from latte_ase.engine.evaluator import Program, Weights, weights_of
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.engine.jit import jit
-from latte_ase.model.potential import Potential, device_constants
+from latte_ase.model.potential import Potential
 from latte_ase.training import history
-from latte_ase.training.batches import Batch, Batches, cast
+from latte_ase.training.batches import DTYPE, Batch, Batches, cast, training_program
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import Frame
 from latte_ase.training.folder import TrainingFolder
 from latte_ase.training.history import Report, Row
-from latte_ase.training.loss import Errors, add, errors, predict
+from latte_ase.training.loss import Errors, add, errors
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import Parametrisation, everything
 from latte_ase.training.step import OptimiserState, make_step
 from latte_ase.training.trainer_state import TrainerState
 
 
-def _errors_of(architecture, params, constants, batch):
-    return errors(predict(architecture, params, constants, batch), batch)
+def _errors_of(program: Program, weights: Weights, batch: Batch) -> Errors:
+    return errors(program.structures(weights, batch.graph, len(batch.energy)), batch)
 
 
 # compiled once per architecture and shape, whatever the number of trainings
@@ -95,8 +96,8 @@ def fit(
     order = order or _shuffled(len(train_frames), training.seed)
     parametrisation = parametrise(replace(potential, params=cast(potential.params)))
     transformation = optimiser(training, training.epochs * train.steps(order(1)))
-    step = make_step(potential.architecture, transformation, training, parametrisation=parametrisation)
-    params_of, constants = jit(parametrisation.params), cast(device_constants(potential))
+    step = make_step(training_program(potential), transformation, training, parametrisation=parametrisation)
+    params_of, constants = jit(parametrisation.params), weights_of(potential, DTYPE).constants
 
     state = TrainerState.start(cast(parametrisation.start), transformation)
     if folder is not None:
@@ -119,10 +120,10 @@ def fit(
 
 def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
     """Error sums over all batches."""
-    constants = cast(device_constants(potential))
+    program, weights = training_program(potential), weights_of(potential, DTYPE)._replace(params=params)
     total = None
     for batch in batches():
-        total = add(total, _errors(potential.architecture, params, constants, batch))
+        total = add(total, _errors(program, weights, batch))
     assert total is not None
     return Errors(*(np.asarray(x, float) for x in total))
 

@@ -9,16 +9,13 @@ import jax
 import numpy as np
 from ase import Atoms
 
-from latte_ase.engine.jit import jit
-from latte_ase.model import derivatives
+from latte_ase.engine.devices import find_device
+from latte_ase.engine.evaluator import Evaluator, Program
 from latte_ase.model.descriptors import DESCRIPTORS
-from latte_ase.model.potential import Architecture, Potential, device_constants, feature_constants, init_params
-from latte_ase.training.batches import DTYPE, Batches, cast
+from latte_ase.model.potential import Architecture, Potential, feature_constants, init_params
+from latte_ase.training.batches import DTYPE, Batches
 from latte_ase.training.config import Config
 from latte_ase.training.dataset import Frame, closest_approaches, compositions
-
-# compiled once per architecture and shape, whatever the number of trainings
-_features = jit(derivatives.features, static_argnums=0)
 
 
 def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
@@ -58,13 +55,10 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
     chosen = [frames[k] for k in _sample(frames, species, sample)]
     batches = Batches(potential, chosen, 4)
     rows, kinds = [], []
-    constants = cast(device_constants(potential))
+    evaluator = Evaluator(potential, device=find_device(None), dtype=DTYPE, kernel="xla")
     for batch in batches():
-        zero = np.zeros((*batch.graph.is_atom.shape, 3), DTYPE)
-        unit = np.broadcast_to(np.eye(3, dtype=DTYPE), (batches.size, 3, 3))
-        values = _features(potential.architecture, cast(potential.params), constants, batch.graph, zero, unit)
         inside = np.asarray(batch.graph.is_atom, bool)
-        rows.append(np.asarray(values)[inside])
+        rows.append(evaluator(Program.features, batch.graph)[inside])
         kinds.append(np.broadcast_to(batch.graph.species.reshape(len(inside), -1), inside.shape)[inside])
     kinds = 0 * np.concatenate(kinds) if potential.architecture.shared else np.concatenate(kinds)
     mean, deviation = feature_constants(np.concatenate(rows), kinds, species)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase.model.derivatives import derivatives
-from latte_ase.model.potential import Architecture
+from latte_ase.engine.evaluator import OfStructures
 from latte_ase.training.batches import Batch
 
 
@@ -49,39 +47,7 @@ def huber(x, delta):
     return inner * (2 * jnp.abs(x) - inner)
 
 
-class BatchPrediction(NamedTuple):
-    """What a model says of a batch.
-
-    Attributes:
-        energy: (structures,) eV, without E0.
-        forces: (blocks, block, 3) eV/Angstrom.
-        virial: (structures, 3, 3) eV.
-    """
-
-    energy: Any
-    forces: Any
-    virial: Any
-
-
-def predict(architecture: Architecture, params, constants, batch: Batch, *, displacements=None) -> BatchPrediction:
-    """What a potential says of a batch.
-
-    Args:
-        architecture, params, constants: the potential.
-        batch: structures.
-        displacements: (blocks, block, 3) Angstrom, of all atoms; None leaves them where they are.
-    """
-    graph, n_structures = batch.graph, len(batch.energy)
-    zero = jnp.zeros((*graph.is_atom.shape, 3), graph.is_atom.dtype)
-    unit = jnp.broadcast_to(jnp.eye(3, dtype=zero.dtype), (n_structures, 3, 3))
-    result = derivatives(architecture, params, constants, graph, zero if displacements is None else displacements, unit)
-    owner = graph.structure.reshape(-1)
-    energy = jax.ops.segment_sum(result.energies.reshape(-1), owner, n_structures)
-    virial = jax.ops.segment_sum(result.virials.reshape(-1, 3, 3), owner, n_structures)
-    return BatchPrediction(energy, result.forces, virial)
-
-
-def errors(predicted: BatchPrediction, batch: Batch, delta=jnp.inf) -> Errors:
+def errors(predicted: OfStructures, batch: Batch, delta=jnp.inf) -> Errors:
     """Error sums of a batch; see `Errors`. `delta` is that of h, in eV/atom, eV/Angstrom and eV/Angstrom^3."""
     stress = 0.5 * (predicted.virial + jnp.swapaxes(predicted.virial, 1, 2)) / batch.volume[:, None, None]
     energy = batch.has_energy * (predicted.energy - batch.energy) / batch.n_atoms

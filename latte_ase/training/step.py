@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from latte_ase.engine.evaluator import Program, Weights
 from latte_ase.engine.jit import jit
-from latte_ase.model.potential import Architecture
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.consistency import inconsistency
-from latte_ase.training.loss import errors, loss, predict
+from latte_ase.training.loss import errors, loss
 from latte_ase.training.parametrisation import Parametrisation
 
 
@@ -34,22 +34,22 @@ class OptimiserState(NamedTuple):
 
 
 def make_step(
-    architecture: Architecture,
+    program: Program,
     transformation: optax.GradientTransformation,
     config: TrainingConfig,
     *,
     parametrisation: Parametrisation,
 ) -> Callable:
     """Compiled function (state, constants, batch) -> (state, Errors of the batch)."""
-    weights = (config.energy_weight, config.force_weight, config.stress_weight)
+    of_labels = (config.energy_weight, config.force_weight, config.stress_weight)
 
     def objective(trained, constants, batch, key):
-        params = parametrisation.params(trained)
-        predicted = predict(architecture, params, constants, batch)
+        weights = Weights(parametrisation.params(trained), constants)
+        predicted = program.structures(weights, batch.graph, len(batch.energy))
         sums = errors(predicted, batch, config.huber)
-        total = loss(sums, weights)
+        total = loss(sums, of_labels)
         if config.consistency:
-            total = total + inconsistency(architecture, params, constants, batch, predicted, key, config)
+            total = total + inconsistency(program, weights, batch, predicted, key, config)
         return total, sums
 
     @jit

@@ -23,13 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from latte_ase.engine.evaluator import Program, Weights, weights_of
 from latte_ase.engine.jit import jit
 from latte_ase.io.frames import read_frames, require_labels
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Committee, replaced
-from latte_ase.model.derivatives import derivatives
-from latte_ase.model.potential import Architecture, Potential, device_constants
-from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.model.potential import Architecture, Potential
+from latte_ase.training.batches import DTYPE, Batches, training_program
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty.assessment import calibrated
@@ -41,7 +41,6 @@ PROBES = 4
 SMALL = 1e-2
 """Distance of the members from the trained weights, relative to the norm of those; arbitrary, since everything is
 linear, but rounding errors grow where it is very small."""
-DTYPE = np.float32
 
 
 def last_layer(
@@ -103,14 +102,12 @@ def _last(architecture: Architecture, params) -> dict[str, Any]:
 
 
 @partial(jit, static_argnums=0)
-def _rows(architecture: Architecture, params, constants, graph, probes):
+def _rows(program: Program, weights: Weights, graph, probes):
     """Derivatives d/dw of the energy (weights,), and of forces along random directions (probes, blocks, block, 3)."""
-    last = _last(architecture, params)
-    zero = jnp.zeros((*graph.is_atom.shape, 3), graph.is_atom.dtype)
-    unit = jnp.eye(3, dtype=zero.dtype)[None]
+    last = _last(program.architecture, weights.params)
 
-    def results(weights):
-        found = derivatives(architecture, replaced(params, weights), constants, graph, zero, unit)
+    def results(last):
+        found = program.derivatives(weights._replace(params=replaced(weights.params, last)), graph)
         return jnp.sum(found.energies), found.forces
 
     (energy, forces), pull = jax.vjp(results, last)
@@ -122,17 +119,12 @@ def _rows(architecture: Architecture, params, constants, graph, probes):
 def _information(potential: Potential, structures, weights, seed, progress) -> np.ndarray:
     """Matrix H (weights, weights), float64."""
     frames = prepare(potential, structures)
-    kinds = max(len(np.unique(frame.species)) for frame in frames)
-    grouping = potential.architecture.descriptor.grouping(kinds)
-    shapes = batch_shapes(frames, 1, grouping=grouping)
-    params, constants = (
-        jax.tree.map(lambda a: np.asarray(a, DTYPE), tree) for tree in (potential.params, device_constants(potential))
-    )
+    batches = Batches(potential, frames, 1)()
+    program, trained = training_program(potential), weights_of(potential, DTYPE)
     rng, total = np.random.default_rng(seed), 0.0
-    for frame in progress(frames) if progress else frames:
-        batch = make_batch([frame], potential.reference_energies, shapes, 1, DTYPE)
+    for frame, batch in zip(progress(frames) if progress else frames, batches, strict=True):
         probes = rng.normal(size=(PROBES, *batch.graph.is_atom.shape, 3)).astype(DTYPE)
-        energy, forces = _rows(potential.architecture, params, constants, batch.graph, probes)
+        energy, forces = _rows(program, trained, batch.graph, probes)
         n = len(frame.species)
         energy, forces = np.asarray(energy, np.float64) / n, np.asarray(forces, np.float64) / np.sqrt(3 * n * PROBES)
         total = total + weights[0] * np.outer(energy, energy) + weights[1] * forces.T @ forces

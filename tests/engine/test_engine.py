@@ -16,7 +16,11 @@ from ase import Atoms
 from ase.build import molecule
 from ase.data import chemical_symbols
 
-from latte_ase.engine.engine import Engine, compiled, find_device
+from latte_ase.engine import parts
+from latte_ase.engine.devices import find_device
+from latte_ase.engine.engine import Engine
+from latte_ase.engine.evaluator import COMPILED, Program
+from latte_ase.engine.jit import traces
 from latte_ase.model import message_passing
 from latte_ase.training.config import load_config
 from latte_ase.training.initial import initial_potential
@@ -59,12 +63,12 @@ def assert_same(a, b, tolerance=0.0):
 def cheap(monkeypatch):
     """Replaces the compiled functions by ones that compile at once, but are counted alike."""
 
-    @partial(jax.jit, static_argnums=(0, 1))
-    def zeros(architecture, at_once, params, constants, graph, displacements, deformation, **blocks):
-        compiled.traces.count += 1
+    @partial(jax.jit, static_argnums=0)
+    def zeros(program, weights, graph, displacements, deformation, **blocks):
+        traces.count += 1
         return 0.0 * graph.is_atom
 
-    monkeypatch.setattr(compiled, "energies", zeros)
+    monkeypatch.setitem(COMPILED, Program.energies, zeros)
 
 
 def test_a_list_serves_until_atoms_moved_and_the_numbers_are_those_of_a_fresh_list(potential, waters):
@@ -132,11 +136,11 @@ def test_engines_of_one_architecture_share_what_was_compiled(potential, waters):
 
 def test_a_block_is_traced_once(potential, waters, monkeypatch):
     """Tracing is most of a first call whose compiled function is in the cache; the loop over blocks needs shapes first."""
-    traces, site_energies = [], message_passing.site_energies
-    monkeypatch.setattr(message_passing, "site_energies", lambda *a: traces.append(a) or site_energies(*a))
+    found, site_energies = [], message_passing.site_energies
+    monkeypatch.setattr(message_passing, "site_energies", lambda *a: found.append(a) or site_energies(*a))
     unseen = replace(potential.architecture, activation="tanh")  # so that nothing is compiled yet
     Engine(replace(potential, architecture=unseen), threads=1).evaluate(waters)
-    assert len(traces) == 1
+    assert len(found) == 1
 
 
 def test_at_most_one_compilation_per_doubling_of_the_size(potential, cheap):
@@ -172,7 +176,7 @@ def test_threads_compute_the_same_numbers(potential, waters):
     crystal.rattle(0.05, seed=0)
     alone, together = (Engine(potential, dtype="float64", threads=n) for n in (1, 3))
     expected, result = alone.evaluate(crystal), together.evaluate(crystal)
-    assert len(alone.lists.placed.parts) == 1 < len(together.lists.placed.parts)
+    assert len(alone.lists.present.parts) == 1 < len(together.lists.present.parts)
     np.testing.assert_array_equal(result.energies, expected.energies)
     np.testing.assert_array_equal(result.forces, expected.forces)
     np.testing.assert_allclose(result.virial, expected.virial, rtol=0, atol=1e-12)
@@ -188,7 +192,7 @@ def test_threads_tell_each_other_between_rounds(kind, tiny_potential, waters):
     crystal.rattle(0.05, seed=0)
     alone, together = (Engine(potential, dtype="float64", threads=n) for n in (1, 3))
     expected, result = alone.evaluate(crystal), together.evaluate(crystal)
-    assert len(alone.lists.placed.parts) == 1 < len(together.lists.placed.parts)
+    assert len(alone.lists.present.parts) == 1 < len(together.lists.present.parts)
     np.testing.assert_allclose(result.energies, expected.energies, rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.forces, expected.forces, rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.virial, expected.virial, rtol=0, atol=1e-11)
@@ -208,7 +212,7 @@ def test_what_fails_in_a_thread_is_raised(potential, waters, monkeypatch):
     def fails(*_, **options):
         raise RuntimeError(f"part {options['used']}")
 
-    monkeypatch.setattr(compiled, "stage", fails)
+    monkeypatch.setattr(parts, "_stage", fails)
     with pytest.raises(RuntimeError, match="part"):
         engine.evaluate(crystal)
 
@@ -225,7 +229,7 @@ def test_the_bucket_does_not_show_in_the_numbers(potential, waters):
     engine = Engine(potential, dtype="float64")
     engine.evaluate(waters * (3, 3, 1))
     result = engine.evaluate(waters)
-    assert engine.lists.placed.shape.blocks > fresh.lists.placed.shape.blocks  # it did run in the larger bucket
+    assert engine.lists.present.shape.blocks > fresh.lists.present.shape.blocks  # it did run in the larger bucket
     assert_same(result, expected, 1e-10)
 
 
@@ -238,10 +242,10 @@ def test_many_elements_do_not_fill_their_groups_with_padding(cheap):
     rng = np.random.default_rng(0)
     atoms = Atoms(rng.choice(elements, 500), 14.0 * rng.random((500, 3)), cell=[14.0] * 3, pbc=True)
     engine.energies(atoms)
-    groups = len(engine.lists.placed.shape.neighbours)
-    need = sum(engine.lists.placed.layout.need.neighbours)
+    groups = len(engine.lists.present.shape.neighbours)
+    need = sum(engine.lists.present.packed.layout.need.neighbours)
     assert groups > 10
-    assert sum(engine.lists.placed.shape.neighbours) <= 1.1 * need + groups
+    assert sum(engine.lists.present.shape.neighbours) <= 1.1 * need + groups
 
 
 def test_a_small_structure_does_not_run_in_the_bucket_of_a_huge_one(potential, waters, cheap):
@@ -250,7 +254,7 @@ def test_a_small_structure_does_not_run_in_the_bucket_of_a_huge_one(potential, w
     engine.energies(waters)
     fresh = Engine(potential)
     fresh.energies(waters)
-    assert engine.lists.placed.shape == fresh.lists.placed.shape
+    assert engine.lists.present.shape == fresh.lists.present.shape
 
 
 def test_precision_belongs_to_the_engine_also_in_threads(potential, waters):
@@ -323,7 +327,7 @@ def test_a_pickle_with_a_kernel_that_cannot_run_here_runs_with_another(potential
     assert state["kernel"] == "xla"
     other = object.__new__(Engine)
     other.__setstate__(state | {"kernel": "pallas"})
-    assert other.kernel in ("xla", "pallas")
+    assert other.evaluator.kernel in ("xla", "pallas")
 
 
 def test_kernels_by_name(potential, waters):

@@ -1,4 +1,4 @@
-"""Batches of a stream: complete, alike, bounded; and few shapes."""
+"""Batches of a stream: complete, alike, bounded."""
 
 import itertools
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from latte_ase.geometry.batching import HELD, Shapes, batches
-from latte_ase.geometry.graph import Shape
+from latte_ase.geometry.batching import HELD, batches
 
 
 def stream(count, seed=0, largest=60):
@@ -53,29 +52,3 @@ def test_an_endless_stream_passes_and_nothing_waits_for_ever():
 def test_no_atoms_is_refused():
     with pytest.raises(ValueError, match=r"Structure 1 has no atoms; at least one is needed\."):
         list(batches([Atoms("H"), Atoms()], 10))
-
-
-def test_a_shape_holds_what_it_was_chosen_for():
-    rng, shapes = np.random.default_rng(1), Shapes(4)
-    for _ in range(500):
-        widths = tuple(int(n) for n in np.sort(rng.integers(1, 40, rng.integers(1, 4)))[::-1])
-        need = Shape(int(rng.integers(1, 9)), 8, widths)
-        chosen = shapes.choose(need, exact=bool(rng.integers(2)))
-        assert chosen.holds(need)
-        assert chosen.blocks >= 4
-        assert chosen in shapes.known
-
-
-def test_shapes_are_few():
-    """Slowly growing structures: no more than two shapes for a doubling of the places."""
-    shapes = Shapes(4)
-    for n in range(8, 512):
-        shapes.choose(Shape(4, 8, (n, n // 2)))
-    smallest, largest = (pick(s.places for s in shapes.known) for pick in (min, max))
-    assert largest > 30 * smallest
-    assert len(shapes.known) <= 2 * np.log2(largest / smallest) + 2
-
-
-def test_exact_shapes_have_no_room():
-    assert Shapes(4).choose(Shape(2, 8, (9, 8, 3)), exact=True) == Shape(4, 8, (10, 8, 4))
-    assert Shapes(4).choose(Shape(2, 8, (9, 8, 3))) == Shape(4, 8, (12, 12, 4))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latte_ase.geometry.graph import FAR, Grouping, Shape, capacity, choose_block, fill, join, lay_out
+from latte_ase.geometry.graph import FAR, Grouping, Shape, choose_block, fill, join, lay_out
 from latte_ase.geometry.neighbours import neighbour_list
 
 CUTOFF = 2.5
@@ -112,20 +112,6 @@ def test_join_puts_structures_side_by_side():
         mine = owner[joined.i] == b
         for name, shift in [("i", start), ("j", start), ("shift", 0), ("edge", 0)]:
             np.testing.assert_array_equal(getattr(joined, name)[mine] - shift, getattr(pairs, name))
-
-
-@pytest.mark.parametrize("step", [1, 4])
-def test_capacity_grows_geometrically(step):
-    buckets = np.array([capacity(need, step=step) for need in range(1, 5000)])
-    assert (buckets >= np.arange(1, 5000)).all()
-    assert (buckets % step == 0).all()
-    distinct = np.unique(buckets)
-    assert (distinct[1:] >= distinct[:-1] * (1 + 1 / 16)).all()
-    assert (buckets < np.maximum(np.arange(1, 5000) * 1.13, np.arange(1, 5000) + step)).all()
-
-
-def test_capacity_adds_slack_before_rounding():
-    assert capacity(96, slack=0.08) == capacity(104) > capacity(96)
 
 
 @pytest.mark.parametrize(

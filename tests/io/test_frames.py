@@ -12,9 +12,10 @@ from ase.constraints import FixAtoms
 from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import lay_out
 from latte_ase.io.frames import count_labels, label, read_frames, require_labels
-from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.dataset import closest_approaches, compositions, prepare, split
 from latte_ase.training.reference_energies import fit_reference_energies
 
@@ -97,8 +98,8 @@ def test_volume_is_1_without_a_cell(tiny_potential):
 def test_batch_puts_every_label_at_its_place(frames, chosen):
     _, prepared = frames
     some, size, e0 = [prepared[k] for k in chosen], 3, np.array([-1.5, -20.0])
-    shape = batch_shapes(prepared, size)[-1]
-    batch = make_batch(some, e0, (shape,), size, np.float64)
+    shape = buckets_of(prepared, size).known[-1]
+    batch = make_batch(some, e0, Buckets(known=[shape]), size, np.float64)
     assert batch.forces.shape == (shape.blocks, shape.block, 3)
     np.testing.assert_array_equal(batch.n_atoms, [len(f.species) for f in some] + [1] * (size - len(some)))
     np.testing.assert_array_equal(batch.volume, [f.volume for f in some] + [1] * (size - len(some)))
@@ -129,8 +130,8 @@ def test_batch_forces_stand_where_their_atom_stands(frames):
     """Not only somewhere in its structure: the edges of the atom tell it apart."""
     _, prepared = frames
     frame = prepared[0]
-    shape = batch_shapes(prepared, 1)[-1]
-    batch = make_batch([frame], np.zeros(2), (shape,), 1, np.float64)
+    shape = buckets_of(prepared, 1).known[-1]
+    batch = make_batch([frame], np.zeros(2), Buckets(known=[shape]), 1, np.float64)
     place = lay_out(frame.species, frame.pairs, shape.block).place
     for atom, row in enumerate(place):
         edges = np.concatenate([g.edges.reshape(shape.blocks * shape.block, -1, 3)[row] for g in batch.graph.groups])
@@ -139,9 +140,9 @@ def test_batch_forces_stand_where_their_atom_stands(frames):
         np.testing.assert_array_equal(batch.forces.reshape(-1, 3)[row], frame.forces[atom])
 
 
-def test_batch_shapes_hold_every_batch(frames):
+def test_buckets_of_hold_every_batch(frames):
     _, prepared = frames
-    shapes = batch_shapes(prepared, 2)
+    shapes = buckets_of(prepared, 2)
     for first in prepared:
         for second in prepared:
             assert make_batch([first, second], np.zeros(2), shapes, 2, np.float32).graph.is_atom.sum() == len(
@@ -154,15 +155,16 @@ def test_one_odd_frame_does_not_make_every_batch_large(tiny_potential):
     small = [Atoms("OH", [(0, 0, 0), (0, 0, 1 + 0.001 * k)]) for k in range(60)]
     dense = Atoms("O", cell=[0.9, 0.9, 0.9], pbc=True) * (3, 3, 3)
     prepared = prepare(tiny_potential(), [*small, dense])
-    shapes = batch_shapes(prepared, 4)
-    assert shapes == batch_shapes(prepared, 4)
+    buckets = buckets_of(prepared, 4)
+    shapes = buckets.known
+    assert buckets == buckets_of(prepared, 4)
     assert len(shapes) > 1 and 20 * shapes[0].places < shapes[-1].places
     assert all(2 * a.places <= b.places for a, b in pairwise(shapes))
-    usual = make_batch(prepared[:4], np.zeros(2), shapes, 4, np.float32)
+    usual = make_batch(prepared[:4], np.zeros(2), buckets, 4, np.float32)
     assert usual.graph.is_atom.size <= 2 * shapes[0].block
-    odd = make_batch(prepared[-4:], np.zeros(2), shapes, 4, np.float32)
+    odd = make_batch(prepared[-4:], np.zeros(2), buckets, 4, np.float32)
     assert odd.graph.is_atom.sum() == 3 * 2 + 27
-    assert len(batch_shapes(prepared[:-1], 4)) == 1
+    assert len(buckets_of(prepared[:-1], 4).known) == 1
 
 
 def test_reference_energies_are_found_again(frames):

@@ -16,7 +16,7 @@ def begun(silicon, calculator):
 
     def begin(shapes):
         engine = calculator().engine
-        engine.lists.shapes = shapes
+        engine.lists.buckets.known = shapes
         run = Run(silicon, engine, NVE(), timestep=units.fs)
         run._build_list()
         return run
@@ -26,7 +26,7 @@ def begun(silicon, calculator):
 
 def test_a_larger_bucket_is_taken_early_once_and_then_the_smallest_that_fits(begun):
     roomy = begun([])._shape
-    need = begun([]).engine.lists.placed.layout.need
+    need = begun([]).engine.lists.present.packed.layout.need
     tight = roomy._replace(neighbours=need.neighbours)
     run = begun([tight])
     larger = run._shape
@@ -34,7 +34,7 @@ def test_a_larger_bucket_is_taken_early_once_and_then_the_smallest_that_fits(beg
     assert run._reference.graph.groups[0].edges.shape[2] == larger.neighbours[0]
     run._build_list()
     assert run._shape == tight
-    assert run.engine.lists.shapes == run._shapes == [tight, larger]
+    assert run.engine.lists.buckets.known == run._shapes == [tight, larger]
     assert begun([roomy])._shapes == [roomy]
 
 

@@ -12,13 +12,12 @@ from ase import Atoms
 from ase.build import bulk
 
 from latte_ase import LatteCalculator
-from latte_ase.model.potential import device_constants
-from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.engine.evaluator import Program, weights_of
+from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.consistency import _directions, differences, inconsistency
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
-from latte_ase.training.loss import predict
 
 SKIN = 0.2
 
@@ -41,20 +40,20 @@ def batch(potential):
     """Two structures in double precision, with room for a third."""
     prepared = prepare(potential, structures(), skin=SKIN)
     with jax.enable_x64(True):
-        return make_batch(prepared, np.zeros(2), batch_shapes(prepared, 3), 3, np.float64)
+        return make_batch(prepared, np.zeros(2), buckets_of(prepared, 3), 3, np.float64)
 
 
 @pytest.fixture(scope="module")
 def found(potential, batch):
     """Function (displacement, factor on the forces) -> both differences per structure."""
-    arrays = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
+    program, weights = Program.on("cpu", potential.architecture), weights_of(potential, np.float64)
 
     @partial(jax.jit, static_argnums=())
     def both(displacement, factor):
-        predicted = predict(potential.architecture, *arrays, batch)
+        predicted = program.structures(weights, batch.graph, 3)
         predicted = predicted._replace(forces=factor * predicted.forces)
         key = jax.random.key(0)
-        return differences(potential.architecture, *arrays, batch, predicted, key, displacement)
+        return differences(program, weights, batch, predicted, key, displacement)
 
     def call(displacement, factor=1.0):
         with jax.enable_x64(True):
@@ -107,11 +106,11 @@ def test_of_first_order_where_forces_are_not_the_gradient(found):
 
 
 def test_the_loss_weighs_mean_squares(potential, batch, found):
-    arrays = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
+    program, weights = Program.on("cpu", potential.architecture), weights_of(potential, np.float64)
     config = TrainingConfig(taylor_weight=3.0, spatial_weight=0.5, displacement=0.05)
     with jax.enable_x64(True):
-        predicted = predict(potential.architecture, *arrays, batch)
-        value = inconsistency(potential.architecture, *arrays, batch, predicted, jax.random.key(0), config)
+        predicted = program.structures(weights, batch.graph, 3)
+        value = inconsistency(program, weights, batch, predicted, jax.random.key(0), config)
     taylor, spatial = found(0.05)
     assert taylor[2] == spatial[2] == 0  # room for a third structure, empty
     assert float(value) == pytest.approx((3 * (taylor**2).sum() + 0.5 * (spatial**2).sum()) / 2, rel=1e-9)

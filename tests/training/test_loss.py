@@ -13,12 +13,12 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from latte_ase import LatteCalculator
-from latte_ase.model.potential import device_constants
-from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.engine.evaluator import Program, weights_of
+from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
-from latte_ase.training.loss import Errors, add, criterion, errors, loss, metrics, predict
+from latte_ase.training.loss import Errors, add, criterion, errors, loss, metrics
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,10 @@ def cluster():
 def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
     frames = [labelled(alloy(), first, 1), labelled(cluster(), second, 2)]
     prepared = prepare(potential, frames)
-    shapes = batch_shapes(prepared, 3)
+    shapes = buckets_of(prepared, 3)
     with jax.enable_x64(True):
         batch = make_batch(prepared, potential.reference_energies, shapes, 3, np.float64)  # room for a third
-        cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
-        sums = _errors(potential.architecture, *cast, batch, 0.7)
+        sums = _errors(Program.on("cpu", potential.architecture), weights_of(potential, np.float64), batch, 0.7)
         total = float(loss(sums, (10.0, 1.0, 5.0)))
     found = Errors(*(float(x) for x in sums))
 
@@ -94,8 +93,8 @@ def linear(x):
 
 
 @partial(jax.jit, static_argnums=0)
-def _errors(architecture, params, constants, batch, delta):
-    return errors(predict(architecture, params, constants, batch), batch, delta)
+def _errors(program, weights, batch, delta):
+    return errors(program.structures(weights, batch.graph, 3), batch, delta)
 
 
 def sums_of(**known):

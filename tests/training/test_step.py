@@ -10,10 +10,11 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from latte_ase.engine.evaluator import Program, weights_of
+from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import Shape
 from latte_ase.io.model_file import flatten
-from latte_ase.model.potential import device_constants
-from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
@@ -56,18 +57,17 @@ def frames():
 def steps(potential):
     """The start, and the state and error sums after a step in two paddings."""
     prepared = prepare(potential, frames())
-    (tight,) = batch_shapes(prepared, 2)
+    (tight,) = buckets_of(prepared, 2).known
     roomy = Shape(tight.blocks + 2, tight.block, tuple(n + 5 for n in tight.neighbours))
     with jax.enable_x64(True):
-        cast = jax.tree.map(lambda a: np.asarray(a, np.float64), (potential.params, device_constants(potential)))
-        params, constants = cast
+        params, constants = weights_of(potential, np.float64)
         transformation = optimiser(CONFIG, 10)
         whole = everything(potential)
-        step = make_step(potential.architecture, transformation, CONFIG, parametrisation=whole)
+        step = make_step(Program.on("cpu", potential.architecture), transformation, CONFIG, parametrisation=whole)
         start = OptimiserState(params, params, jax.jit(transformation.init)(params), np.zeros((), np.int32))
         ends = []
         for shape, size in ((tight, 2), (roomy, 4)):
-            batch = make_batch(prepared, potential.reference_energies, (shape,), size, np.float64)
+            batch = make_batch(prepared, potential.reference_energies, Buckets(known=[shape]), size, np.float64)
             ends.append(jax.device_get(step(start, constants, batch)))
         late = step(start._replace(step=np.int32(100)), constants, batch)[0]
     return start, *ends, jax.device_get(late)
@@ -119,12 +119,13 @@ def test_weak_supervision_changes_a_step_and_every_step_has_directions_of_its_ow
     def change(number, **settings):
         config = TrainingConfig(energy_weight=0.0, force_weight=0.0, **settings)
         prepared = prepare(potential, frames(), skin=config.skin)
-        shapes = batch_shapes(prepared, 2)
+        shapes = buckets_of(prepared, 2)
         batch = make_batch(prepared, potential.reference_energies, shapes, 2, np.float32)
-        trees = (potential.params, device_constants(potential))
-        params, constants = (jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in trees)
+        params, constants = weights_of(potential, np.float32)
         steepest = optax.sgd(1.0)
-        step = make_step(potential.architecture, steepest, config, parametrisation=everything(potential))
+        step = make_step(
+            Program.on("cpu", potential.architecture), steepest, config, parametrisation=everything(potential)
+        )
         start = OptimiserState(params, params, steepest.init(params), np.int32(number))
         end, _ = jax.device_get(step(start, constants, batch))
         return end.params["network"]["Dense_0"]["kernel"] - params["network"]["Dense_0"]["kernel"]

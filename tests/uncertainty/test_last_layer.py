@@ -11,10 +11,10 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from latte_ase import LatteCalculator, load_model
+from latte_ase.engine.evaluator import Program, weights_of
 from latte_ase.io.model_file import save_model
 from latte_ase.model.committee import replaced
-from latte_ase.model.potential import device_constants
-from latte_ase.training.batches import batch_shapes, make_batch
+from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty import assess, last_layer
 from latte_ase.uncertainty.assessment import calibrated
@@ -24,10 +24,10 @@ from latte_ase.uncertainty.last_layer import _draw, _information, _last, _loss_w
 @pytest.mark.parametrize("kind", ["latte", "cace"])
 def test_rows_are_differences_since_energies_are_linear(kind, tiny_potential, water_like):
     potential = tiny_potential(kind, repulsion=False)
-    frame, batch, arrays = _batched(potential, water_like)
+    frame, batch, weights = _batched(potential, water_like)
     probes = np.zeros((1, *batch.graph.is_atom.shape, 3), np.float32)
     probes[0, 0, 1, 2] = 1.0  # the force on one atom along z
-    of_energy, of_forces = _rows(potential.architecture, *arrays, batch.graph, probes)
+    of_energy, of_forces = _rows(Program.on("cpu", potential.architecture), weights, batch.graph, probes)
     energies, forces = _differences(potential, water_like)
     place = int(np.flatnonzero(_place(frame, batch) == 1)[0])
     for found, expected in ((of_energy, energies), (of_forces[0], forces[:, place, 2])):
@@ -77,13 +77,12 @@ def test_the_weights_are_those_of_the_models_training(base, metadata, weights):
 
 
 def _batched(potential, atoms):
-    """The prepared frame, a batch of it, and parameters and constants in single precision."""
+    """The prepared frame, a batch of it, and weights in single precision."""
     frame = prepare(potential, [atoms])[0]
     grouping = potential.architecture.descriptor.grouping(len(np.unique(frame.species)))
-    shapes = batch_shapes([frame], 1, grouping=grouping)
+    shapes = buckets_of([frame], 1, grouping=grouping)
     batch = make_batch([frame], potential.reference_energies, shapes, 1, np.float32)
-    trees = (potential.params, device_constants(potential))
-    return frame, batch, [jax.tree.map(lambda a: np.asarray(a, np.float32), tree) for tree in trees]
+    return frame, batch, weights_of(potential, np.float32)
 
 
 def _differences(potential, atoms):

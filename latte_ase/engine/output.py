@@ -1,0 +1,48 @@
+"""Results of one structure, in the order of its atoms and in ASE's conventions."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from latte_ase.geometry import neighbours
+
+
+class Output(NamedTuple):
+    """Energies, forces and virial of a structure.
+
+    Attributes:
+        energies: (atoms,) float64 eV, with E0.
+        forces: (atoms, 3) float64 eV/Angstrom.
+        virial: (3, 3) float64 eV, SUM g (x) D.
+    """
+
+    energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+    @property
+    def energy(self) -> float:
+        """Total energy in eV, summed in float64."""
+        return float(self.energies.sum())
+
+    def results(self, cell) -> dict[str, Any]:
+        """ASE's results: energy, free_energy, energies, forces, and stress where the cell (3, 3) has a volume."""
+        found = {"energy": self.energy, "free_energy": self.energy, "energies": self.energies, "forces": self.forces}
+        volume = neighbours.volume(cell)
+        return found | ({"stress": stress(self.virial, volume)} if volume else {})
+
+
+def stress(virial, volume) -> np.ndarray:
+    """Stress = (W + W^T) / 2V = (1/V) dE/d(strain), in eV/Angstrom^3.
+
+    Args:
+        virial: W (..., 3, 3) in eV.
+        volume: V in Angstrom^3.
+
+    Returns:
+        (..., 6), Voigt order xx yy zz yz xz xy.
+    """
+    return full_3x3_to_voigt_6_stress(virial) / volume
