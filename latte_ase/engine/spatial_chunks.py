@@ -160,14 +160,13 @@ def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
 
     def add(work, future):
         found = future.result()
-        own = len(work.chunk.own)
-        energies[work.chunk.own] += work.packed.gather(found.energies)[:own]
+        energies[work.chunk.own] += work.packed.gather(found.energies)[: len(work.chunk.own)]
         g = work.packed.gather_pairs(work.i, found.gradients).astype(np.float64)
         outward, inward = (
             np.column_stack([np.bincount(k, c, minlength=len(work.chunk.atom)) for c in g.T]) for k in (work.i, work.j)
         )
         np.add.at(forces, work.chunk.atom, outward - inward)  # in the order of the list: the same at every call
-        return work.packed.gather(found.virials)[:own].sum(axis=0)
+        return work.packed.gather(found.virials).sum(axis=0)
 
     with ThreadPoolExecutor(1) as pool:
         running = None
