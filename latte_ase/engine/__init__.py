@@ -1,0 +1,1 @@
+"""Evaluation on a device: compiled functions, precision, kernels, threads, neighbour lists, chunks, Hessians."""

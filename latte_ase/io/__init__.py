@@ -1,0 +1,1 @@
+"""Files: models, checkpoints and labelled structures; names of models; the cache of compiled functions."""
