@@ -1,4 +1,4 @@
-"""LatteCalculator: ASE's contract and nothing else.  The numbers come from `engine.Engine`."""
+"""ASE calculator of a trained potential: the interface of ASE on `latte_ase.engine.engine.Engine`."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ PER_VOLUME = {"stress", "stresses"}
 class LatteCalculator(Calculator):
     """ASE calculator of a trained potential.
 
-    >>> from ase.build import bulk
-    >>> atoms = bulk("Si", cubic=True)
-    >>> atoms.calc = LatteCalculator.from_pretrained("latte-si")
-
-    Conventions are ASE's: eV, Angstrom, stress = (1/V) dE/d(strain) in eV/Angstrom^3, positive
-    under tension, Voigt order xx yy zz yz xz xy.  The atoms are never changed; charges and
-    magnetic moments are not read.  Threads may share a calculator: every method gives the numbers of
-    the atoms it was given; `results` and `atoms` belong to whoever came last.
+    Conventions are those of ASE: eV, Angstrom, stress = (1/V) dE/d(strain) in eV/Angstrom^3, positive under tension,
+    Voigt order xx yy zz yz xz xy.  The structure is not changed; charges and magnetic moments are not read.  Threads may
+    share a calculator: every method returns the results for the atoms it was given, while the attributes `results` and
+    `atoms` are those of the last calculation.
 
     Args:
-        potential: the model, or whatever `latte_ase.load_model` takes, so that text alone can make a
-            calculator (`ase run`, configuration files).
-        device: None for JAX's default device, "cpu", "gpu", "cuda:1", or a jax device.
+        potential: the model, or what `latte_ase.load_model` takes.
+        device: None for the default device of JAX, "cpu", "gpu", "cuda:1", or a JAX device.
         dtype: "float32", or "float64" for phonons, finite differences and tight relaxations.
-        skin: Angstrom; a neighbour list serves until atoms moved by about half of it.
-        threads: CPU cores to use; default all that this process may use.
-        kernel: of the loop over pairs, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
-        chunk: structures of more atoms are computed in chunks of so many, in the memory that one takes; they have
-            no `stresses`.
+        skin: additional radius of neighbour lists in Angstrom; a list is reused until atoms have moved by about half of it.
+        threads: number of CPU cores; default all that this process may use.
+        kernel: kernel of the sum over pairs, "xla", "pallas" (GPUs), or "auto" for the faster one.
+        chunk: largest number of atoms that is computed in one piece; larger structures are computed in chunks of as many
+            atoms, and have no `stresses`.
         strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
             or closer than there; without, one `DomainWarning` per pair of elements.
-        **ase_kwargs: of `ase.calculators.calculator.Calculator`, such as `directory`.
+        **ase_kwargs: arguments of `ase.calculators.calculator.Calculator`, such as `directory`.
+
+    Examples:
+        >>> from ase.build import bulk
+        >>> atoms = bulk("Si", cubic=True)
+        >>> atoms.calc = LatteCalculator.from_pretrained("latte-si")
     """
 
     implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
@@ -79,7 +79,7 @@ class LatteCalculator(Calculator):
 
     @classmethod
     def from_pretrained(cls, model, **options: Any) -> LatteCalculator:
-        """A calculator of a model by name, folder, file, or hub address.
+        """Calculator of a model given by name, folder, file, or hub address.
 
         Args:
             model: see `latte_ase.load_model`.
@@ -89,24 +89,24 @@ class LatteCalculator(Calculator):
 
     @property
     def potential(self) -> Potential:
-        """The model."""
+        """Potential of the calculator."""
         return self.engine.potential
 
     @property
     def stats(self) -> Stats:
-        """Counters: calls, compilations, list builds, padding waste."""
+        """Counters of calls, compilations, list builds and padding."""
         return self.engine.stats
 
     @property
     def allowed_atomic_numbers(self) -> set[int]:
-        """Atomic numbers that the model knows."""
+        """Atomic numbers of the elements of the model."""
         return {int(z) for z in self.potential.architecture.numbers}
 
     def set(self, **kwargs):
-        """Nothing can be set: settings are those of the constructor.
+        """Refuse changes of settings, which are those of the constructor.
 
         Raises:
-            TypeError: something was to be set, or the constructor was given a word that it does not know.
+            TypeError: a setting was given, or the constructor was called with an unknown argument.
         """
         if kwargs:
             raise TypeError(
@@ -116,7 +116,7 @@ class LatteCalculator(Calculator):
         return super().set()
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
-        """Fill `results` with what was asked and what comes along at no cost.
+        """Compute properties into `results`, with those that need no additional time.
 
         Raises:
             ValueError: empty structure, unknown element, position not finite, impossible cell.
@@ -167,9 +167,9 @@ class LatteCalculator(Calculator):
         warnings.warn(text, DomainWarning, stacklevel=2)
 
     def check_state(self, atoms, tol=0.0):
-        """What changed since the last calculation, of what this calculator reads.
+        """Changes of a structure since the last calculation, of the quantities that this calculator reads.
 
-        Every change counts, be it below `tol`.  (ASE's comparison takes 0.1 ms, more than the forces of 9 atoms.)
+        Every change counts, also one below `tol`.  (The comparison of ASE takes 0.1 ms, longer than forces of 9 atoms.)
 
         Returns:
             list of "positions", "numbers", "cell", "pbc".
@@ -186,7 +186,7 @@ class LatteCalculator(Calculator):
         return [name for name, (now, then) in pairs.items() if not equal(now, then)]
 
     def get_property(self, name, atoms=None, allow_calculation=True):
-        """As ASE's; a property that this potential cannot have is refused with what it has.
+        """Property of a structure, see `ase.calculators.calculator.Calculator`.
 
         Raises:
             PropertyNotImplementedError: the property is not among `implemented_properties`.
@@ -201,23 +201,23 @@ class LatteCalculator(Calculator):
             return super().get_property(name, atoms, allow_calculation)
 
     def calculate_properties(self, atoms, properties):
-        """As ASE's."""
+        """Properties of a structure, see `ase.calculators.calculator.Calculator`."""
         with self.engine.exclusive():
             return super().calculate_properties(atoms, properties)
 
     def warmup(self, sizes, like=None) -> int:
-        """Compile ahead of time, so that no later step of such sizes waits for it.
+        """Compile functions for structures of some sizes ahead of time.
 
         Args:
-            sizes: a number of atoms or several.
-            like: ase.Atoms of the composition and density to come, periodic; it is repeated up to at least
+            sizes: one or several numbers of atoms.
+            like: periodic ase.Atoms with the composition and density of the structures; it is repeated up to at least
                 each size.  Default: the structure of the last calculation.
 
         Returns:
-            Number of functions compiled; 0 where all was there.
+            Number of functions that were compiled.
 
         Raises:
-            ValueError: no structure, or one that cannot be repeated to that size.
+            ValueError: there is no structure, or it cannot be repeated to that size.
         """
         like = self._structure(like)
         compiled = 0
@@ -240,7 +240,7 @@ class LatteCalculator(Calculator):
         return self.get_sparse_hessian(atoms).toarray()
 
     def get_sparse_hessian(self, atoms=None):
-        """As `get_hessian`, without the zeros of atoms that do not feel each other.
+        """Hessian as a sparse array, without the zeros of atoms that do not interact; see `get_hessian`.
 
         Returns:
             scipy.sparse.csr_array (3 atoms, 3 atoms) in eV/Angstrom^2.
@@ -250,7 +250,7 @@ class LatteCalculator(Calculator):
         return self.engine.hessian(atoms)
 
     def get_uncertainty(self, atoms=None) -> Uncertainty:
-        """One standard deviation of energy, site energies and forces; costs a force call for each member.
+        """Standard deviations of energy, site energies and forces, for the cost of one force call per committee member.
 
         Args:
             atoms: the structure; default: that of the last calculation.
@@ -277,7 +277,7 @@ class LatteCalculator(Calculator):
         return "latte"  # in databases and trajectories
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
-        """What identifies this calculator in a database or trajectory."""
+        """Description of this calculator for databases and trajectories."""
         return {
             "model": self.potential.metadata.get("name", "unnamed"),
             "dtype": self.engine.dtype.name,
@@ -286,7 +286,7 @@ class LatteCalculator(Calculator):
 
 
 def _repeated(atoms, size: int):
-    """A bare copy, doubled along its shortest periodic vector until it has `size` atoms."""
+    """Copy without a calculator, doubled along its shortest periodic vector until it has `size` atoms."""
     atoms = type(atoms)(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     while len(atoms) < size:
         if not atoms.pbc.any() or len(atoms) == 0:

@@ -1,7 +1,7 @@
-"""Energies, forces and stress of many structures: batches, one compiled call each, in order.
+"""Energies, forces and stress of many structures, in batches of one compiled call each, in order.
 
-The list of pairs is made on the host while the batches before are computed.  On a CPU several
-batches are computed at once, one per core: one batch is too small to keep two cores busy.
+Neighbour lists are built on the host while earlier batches are computed.  On a CPU several batches are computed at the
+same time, one per core.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from latte_ase.model.domain import DomainError
 from latte_ase.model.potential import Potential
 
 ATOMS_ON_CPU, ATOMS_ON_GPU = 2048, 16384
-"""Atoms of a batch.  On a CPU a batch should stay in the cache of a core."""
+"""Number of atoms of a batch; on a CPU a batch should fit into the cache of a core."""
 DENSE_SHARE = 0.5
-"""Of the pairs of a molecule: where more are within the cutoff, all are kept, and only edges change."""
+"""Fraction of the pairs of a molecule within the cutoff above which all pairs are kept, and only vectors change."""
 SECOND_SLACK = 0.4
-"""Free room of a second bucket of nearly the same size: a stream of structures that differ a little compiles twice."""
+"""Free space of a second bucket of nearly the same size: structures of similar size then compile at most twice."""
 MOLECULES_KEPT = 64
-"""Molecules whose graphs are kept."""
+"""Number of molecules whose graphs are kept."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about one structure.
+    """Results of a model for one structure.
 
     Attributes:
-        energy: eV.
-        energies: (atoms,) eV, site energies.
-        forces: (atoms, 3) eV/Angstrom, or None where only energies were asked for.
-        stress: (6,) eV/Angstrom^3, Voigt order xx yy zz yz xz xy; None without a volume, or as forces.
+        energy: energy in eV.
+        energies: (atoms,) site energies in eV.
+        forces: (atoms, 3) in eV/Angstrom; None where only energies are computed.
+        stress: (6,) in eV/Angstrom^3, Voigt order xx yy zz yz xz xy; None without a volume, or without forces.
     """
 
     energy: float
@@ -72,31 +72,32 @@ def predict(
     dtype: str | None = None,
     progress: Callable | None = None,
 ) -> Iterator[Prediction]:
-    """Results for thousands of structures, much faster than one after the other.
+    """Energies, forces and stress of many structures, computed in batches.
 
-    >>> for atoms, result in zip(frames, predict("latte-water", frames)):
-    ...     print(len(atoms), result.energy, result.forces)
-
-    Structures are read as they are needed and results come as they are ready, so that neither has
-    to fit into memory.  The numbers are those of `LatteCalculator`.
+    Structures are read when they are needed and results are yielded when they are ready, so neither has to fit into
+    memory.  The results are those of `LatteCalculator`.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
         structures: file that `ase.io.iread` reads, or iterable of ase.Atoms and files, of any sizes, cells and pbc.
-        forces: also forces and stress; energies alone take less than half the time.
-        batch: atoms computed at once; default 2048 on a CPU, 16384 elsewhere.
-        chunk: a structure of more atoms than this is computed in pieces of so many, in little memory.
-        device, dtype: as for `LatteCalculator`; default: the calculator's own.
-        progress: wraps the iteration over structures, for example `rich.progress.track`.
+        forces: whether forces and stress are computed; energies alone take less than half the time.
+        batch: number of atoms in a batch; default 2048 on a CPU, 16384 elsewhere.
+        chunk: largest number of atoms that is computed in one piece; larger structures are computed in chunks.
+        device: as for `LatteCalculator`; default: that of the calculator.
+        dtype: as for `LatteCalculator`; default: that of the calculator.
+        progress: wrapper of the iteration over structures, for example `rich.progress.track`.
 
     Returns:
-        Iterator of `Prediction` in the order of the structures.
+        Iterator of results in the order of the structures.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DomainError: the model is a strict calculator, and a structure is outside its domain; says which one.
-        ValueError: a structure without atoms, with an unknown element, a position that is not finite or a
-            bad cell; says which one.
+        DomainError: the model is a strict calculator, and a structure is outside its domain.
+        ValueError: a structure without atoms, with an unknown element, a position that is not finite or a bad cell.
+
+    Examples:
+        >>> for atoms, result in zip(frames, predict("latte-water", frames)):
+        ...     print(len(atoms), result.energy, result.forces)
     """
     if isinstance(model, LatteCalculator):
         same = device is None and dtype in (None, model.engine.dtype.name)
@@ -119,7 +120,7 @@ def predict(
 
 
 def _opened(item) -> Iterable[Atoms]:
-    """The structure, or those of the file, one after the other."""
+    """Structure, or the structures of a file."""
     if not isinstance(item, (str, Path)):
         return (item,)
     path = Path(item).expanduser()
@@ -162,7 +163,7 @@ def _predict(work: _Batches, structures) -> Iterator[Prediction]:
                 yield done.pop(following)
                 following += 1
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)  # whoever breaks off leaves no thread behind
+        pool.shutdown(wait=True, cancel_futures=True)  # an iteration that ends early leaves no thread behind
 
 
 class _Prepared(NamedTuple):

@@ -1,1 +1,1 @@
-"""The potential: descriptors, networks, repulsion; energies, forces and virials of a graph; domain of use; committees."""
+"""The potential: descriptors, networks, repulsion; energies, forces, virials of a graph; domain of use; committees."""

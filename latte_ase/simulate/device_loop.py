@@ -1,13 +1,12 @@
-"""Many steps in one call of the device.
+"""Loop over steps of dynamics on the device: many steps in one call.
 
-Between calls there are two states: the last finished step, and the next one advanced to where it
-needs forces.  The loop stops by itself at a given step, when the pair list does not serve the
-advanced positions (`neighbours.VerletList`, the same rule), or when something is not sane.  Every
-step, wherever a call began or ended, is computed by the same compiled code, so the numbers do not
-depend on how often the host looks.
+Between calls there are two states: the last finished step, and the next step, advanced to the positions at which forces
+are needed.  The loop ends at a given step, where the neighbour list is not valid for the advanced positions (by the
+rule of `neighbours.VerletList`), or where positions or forces are not finite or too large.  Every step is computed by
+the same compiled code, so the numbers do not depend on the length of a call.
 
-XLA runs such a loop on one core of a CPU.  Where several cores share the forces of a large structure,
-the host runs the loop, and `step` is the rest of a step.
+XLA runs such a loop on one core of a CPU.  Where several cores share the forces of a large structure, the loop runs on
+the host, and `step` completes a step.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ from latte_ase.simulate.ensembles import Ensemble
 from latte_ase.simulate.state import State, System
 
 FARTHEST_STEP = 1.0
-"""Angstrom in one step; whatever moves farther is not integrated any more: 1 A in 1 fs is 100 km/s."""
+"""Largest displacement in Angstrom of an atom in one step; with a larger one a run is unstable."""
 
 HAIR = 1e-4
-"""Angstrom by which the rule for the list is stricter than the host's, which rounds otherwise."""
+"""Margin in Angstrom by which the rule for the list is stricter than on the host, because of rounding."""
 
 FARTHEST_DRIFT = 4.0
-"""Angstrom; where an atom is farther than this from the list's positions, a new list saves digits."""
+"""Largest distance in Angstrom of an atom from its position in the list; beyond, a new list is more precise."""
 
 GOES_ON, LIST_SPENT, FLEW_APART, NOT_FINITE = 0, 1, 2, 3
 
 
 class Method(NamedTuple):
-    """What a compiled function is compiled for, beside shapes.
+    """Static arguments of a compiled function.
 
     Attributes:
-        ensemble: the class; its numbers are data, so that other numbers compile nothing.
+        ensemble: class of the ensemble; its parameters are data, so new values need no compilation.
         program: of the potential.
     """
 
@@ -49,7 +48,7 @@ class Method(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """The pair list and what belongs to it, on the device.
+    """Neighbour list with its arrays on the device.
 
     Attributes:
         graph: padded arrays.
@@ -69,7 +68,7 @@ class Reference(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What stays the same during a call.
+    """Constants of a call.
 
     Attributes:
         weights: of the potential.
@@ -87,7 +86,7 @@ class Setting(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a run stands.
+    """State of a run between calls.
 
     Attributes:
         state: the last finished step.
@@ -101,7 +100,7 @@ class Progress(NamedTuple):
 
 
 def list_serves(moved: State, reference: Reference):
-    """True while the list is complete: the rule of `neighbours.VerletList` for F = 1 + strain, a hair stricter.
+    """Whether the neighbour list is complete: the rule of `neighbours.VerletList` for F = 1 + strain, with a margin.
 
     smin(F) (cutoff + skin) - (m1 + m2) >= cutoff,  m1 and m2 the two largest of |u_i - mean(u)|; 0 for one atom
     """
@@ -114,7 +113,7 @@ def list_serves(moved: State, reference: Reference):
 
 
 def check(state: State, moved: State, reference: Reference):
-    """The status before forces are computed at the advanced positions."""
+    """Status of a run at the advanced positions, before their forces are computed."""
     jump = jnp.max(jnp.sum((moved.displacements - state.displacements) ** 2, axis=1))
     sane = (jump < FARTHEST_STEP**2) & (moved.strain > -1)  # false for nan
     return jnp.where(sane, jnp.where(list_serves(moved, reference), GOES_ON, LIST_SPENT), FLEW_APART).astype(jnp.int32)
@@ -136,13 +135,13 @@ def _with_forces(method: Method, setting: Setting, moved: State) -> State:
 
 @partial(jit, static_argnums=0)
 def run(method: Method, setting: Setting, progress: Progress, until) -> Progress:
-    """Steps up to number `until`, or to where the list is spent or something blows up.
+    """Steps up to number `until`, or until the neighbour list is not valid or the run is unstable.
 
     Args:
         method: ensemble and potential.
         setting: the rest of them, the list, the atoms.
-        progress: with a list that serves `moved`.  Of `state` nothing but the step is read: -1 means
-            that `moved` is the start, which needs forces and nothing else to be finished.
+        progress: state for which the list is valid.  Of `state` only the step is read: -1 means that `moved` is the
+            initial state, for which only forces are computed.
         until: () int32.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Molecular dynamics on the device: many steps per call, ASE's atoms, units and files."""
+"""Molecular dynamics on the device: the function `md`, with the atoms, units and files of ASE."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from latte_ase.simulate.output import Files, Written
 from latte_ase.simulate.run import Run, Snapshot
 
 LOOK_AFTER = 0.5
-"""Seconds between two looks of the host: for the bar, and for Ctrl-C to work."""
+"""Time in seconds between two calls of the device, after which the progress bar and Ctrl-C are served."""
 
 FIRST_LOOK = 10
-"""Steps before the speed is known."""
+"""Number of steps of the first call, from which the speed is measured."""
 
 
 class Summary(NamedTuple):
-    """What a run did.
+    """Summary of a run.
 
     Attributes:
-        steps: done by this call.
-        seconds_per_step: without the first look, which compiles; nan for a very short run.
-        ns_per_day: the same.
+        steps: number of steps of this call.
+        seconds_per_step: time of a step without the first ones, which include compilation; nan for a very short run.
+        ns_per_day: simulated nanoseconds per day, likewise.
     """
 
     steps: int
@@ -53,38 +53,37 @@ def md(
     resume: bool = False,
     progress: bool = True,
 ) -> Summary:
-    """Molecular dynamics; the loop over steps runs on the device.
+    """Molecular dynamics with the loop over steps on the device.
 
-    Energies, temperatures and structures are those of ASE's own loops (`ase.md`), without the host's
-    work in every step: the device stops by itself where the neighbour list is spent, and the host
-    builds a new one.  (Where several CPU cores share the forces of a large structure, the host looks at
-    every step.)  FixAtoms is the one constraint.
+    Energies, temperatures and structures are those of `ase.md`, without work of the host in every step: the device runs
+    until the neighbour list is no longer valid, and the host builds a new one.  (Where several CPU cores share the
+    forces of a large structure, the loop runs on the host.)  FixAtoms is the only constraint that is supported.
 
     Args:
-        atoms: ase.Atoms with momenta; at the end, or at an error, they are at the last finished step,
-            with `calc` attached and its results those of that step.
+        atoms: ase.Atoms with momenta.  At the end, or after an error, they are at the last finished step, with `calc`
+            attached and its results those of that step.
         calc: the calculator; its precision, device and skin are used.
-        steps: of the whole run: with `resume`, those before the checkpoint count.
-        timestep: in ASE's unit, such as 1 * units.fs.
+        steps: number of steps of the whole run; with `resume` it includes those before the checkpoint.
+        timestep: time step in ASE's unit, such as 1 * units.fs.
         ensemble: `NVE`, `Langevin`, `Bussi`, `NoseHooverChain` or `CellRescaling` of this package.
-        seed: of the random numbers; None draws one.
+        seed: seed of the random numbers; None draws one.
         trajectory: path of an ASE trajectory to write, None for none.
         log: path of a text file with the columns of `ase.md.MDLogger`, "-" for the terminal.
-        interval: steps between two frames and log lines; the start is the first.
-        checkpoint: path of a file from which a run that was cut off goes on.
-        checkpoint_interval: steps between two checkpoints; one more is written at the end.
-        resume: go on from `checkpoint`, on the same kind of device to the numbers of an uninterrupted
-            run; trajectory and log are continued.
-        progress: show a bar.
+        interval: number of steps between frames and log lines, beginning with the initial structure.
+        checkpoint: path of the checkpoint file, from which an interrupted run can be continued.
+        checkpoint_interval: number of steps between checkpoints; another one is written at the end.
+        resume: continue from `checkpoint`, on the same kind of device to the numbers of an uninterrupted run; trajectory
+            and log are continued.
+        progress: whether a progress bar is shown.
 
     Returns:
-        `Summary`.
+        Number of steps, and speed.
 
     Raises:
-        TypeError: `calc` or `ensemble` is something else.
-        ValueError: a number, the structure or the checkpoint does not fit; see the message.
+        TypeError: `calc` or `ensemble` is of another type.
+        ValueError: an argument, the structure or the checkpoint cannot be used.
         NotImplementedError: a constraint other than FixAtoms.
-        BlewUp: energy or forces are not finite, or an atom leaps; the message names the atoms.
+        BlewUp: energy or forces are not finite, or an atom moves too far in a step; the message names the atoms.
         DomainError: the calculator is strict, and a frame is outside the model's domain.
     """
     schedule = _Schedule(steps, interval, checkpoint_interval)
