@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
-from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase.io.frames import label, read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.label_checks import labelled_frames
+from latte_ase.io.labels import known_forces, label, voigt
 from latte_ase.prediction import predict
 
 
@@ -20,10 +21,12 @@ class Evaluation:
     """Labels beside predictions.
 
     Attributes:
-        energy: (frames, 2) label and prediction in eV/atom; (0, 2) where they were not compared.
-        forces: (atoms, 3, 2) label and prediction in eV/Angstrom, all frames in a row; or (0, 3, 2).
-        stress: (frames, 6, 2) label and prediction in eV/Angstrom^3, Voigt order xx yy zz yz xz xy; or (0, 6, 2).
-        numbers: (atoms,) atomic numbers of those atoms.
+        energy: (frames, 2) label and prediction in eV/atom, of the frames that have an energy; (0, 2) where they were not compared.
+        forces: (atoms, 3, 2) label and prediction in eV/Angstrom, all frames that have forces in a row, without atoms of
+            which a constraint took a component away; or (0, 3, 2).
+        stress: (frames, 6, 2) label and prediction in eV/Angstrom^3, Voigt order xx yy zz yz xz xy, of the frames that have a
+            stress; or (0, 6, 2).
+        numbers: (atoms,) atomic numbers of the atoms of `forces`.
     """
 
     energy: np.ndarray
@@ -66,12 +69,6 @@ def _rmse(x):
     return float(np.sqrt((x**2).mean())) if x.size else float("nan")
 
 
-def _voigt(stress) -> np.ndarray:
-    """(6,) of a stress of shape (6,) or (3, 3)."""
-    stress = np.asarray(stress, float)
-    return stress if stress.shape == (6,) else full_3x3_to_voigt_6_stress(stress)
-
-
 SHAPES = {"energy": (0, 2), "forces": (0, 3, 2), "stress": (0, 6, 2)}
 """Labels that can be compared, and no pair of each."""
 KINDS = {"mae": _mae, "rmse": _rmse}
@@ -82,6 +79,7 @@ def evaluate(
     frames: Any,
     *,
     labels: Sequence[str] = ("energy", "forces"),
+    keys: Mapping[str, str] | None = None,
     device=None,
     dtype: str | None = None,
     progress: Callable | None = None,
@@ -91,7 +89,9 @@ def evaluate(
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
         frames: file or iterable of ase.Atoms with labels in their calculators.
-        labels: of "energy", "forces" and "stress": what to compare.
+        labels: of "energy", "forces" and "stress": what to compare, where a frame has it.
+        keys: names of the labels where they are not ASE's, such as {"energy": "REF_energy", "forces": "REF_forces"}, of
+            energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
         device, dtype: as for `latte_ase.predict`.
         progress: wraps the iteration over frames, for example `rich.progress.track`.
 
@@ -99,22 +99,25 @@ def evaluate(
         `Evaluation`.
 
     Raises:
-        ValueError: a frame without one of the labels, or a label of another name.
+        ValueError: no frame has one of the labels, or a label of another name.
     """
     unknown = sorted(set(labels) - set(SHAPES))
     if unknown:
         raise ValueError(f"labels are {', '.join(unknown)}; allowed are {', '.join(SHAPES)}.")
-    structures = read_frames(frames)
+    structures = read_frames(frames, keys=keys)
     origin = str(frames) if isinstance(frames, (str, Path)) else "the set"
-    require_labels(structures, labels, origin, otherwise="Or leave it out: labels=...")
+    structures = labelled_frames(structures, labels, origin, otherwise="Or leave it out: labels=...")
     pairs: dict[str, list] = {name: [np.zeros(shape)] for name, shape in SHAPES.items()}
+    numbers = [np.zeros(0, int)]
     results = predict(model, structures, device=device, dtype=dtype, progress=progress)
     for atoms, result in zip(structures, results, strict=True):
-        if "energy" in labels:
-            pairs["energy"].append([[label(atoms, "energy") / len(atoms), result.energy / len(atoms)]])
-        if "forces" in labels:
-            pairs["forces"].append(np.stack([label(atoms, "forces"), np.asarray(result.forces)], axis=-1))
-        if "stress" in labels:
-            pairs["stress"].append(np.stack([_voigt(label(atoms, "stress")), _voigt(result.stress)], axis=-1)[None])
-    numbers = np.concatenate([a.numbers for a in structures] if "forces" in labels else [np.zeros(0, int)])
-    return Evaluation(**{name: np.concatenate(found) for name, found in pairs.items()}, numbers=numbers)
+        energy, forces, stress = (label(atoms, name) if name in labels else None for name in SHAPES)
+        if energy is not None:
+            pairs["energy"].append(np.array([[energy, result.energy]]) / len(atoms))
+        if forces is not None:
+            whole = known_forces(atoms).all(axis=1)
+            pairs["forces"].append(np.stack([forces, np.asarray(result.forces)], axis=-1)[whole])
+            numbers.append(atoms.numbers[whole])
+        if stress is not None and result.stress is not None:
+            pairs["stress"].append(np.stack([voigt(stress), result.stress], axis=-1)[None])
+    return Evaluation(**{name: np.concatenate(found) for name, found in pairs.items()}, numbers=np.concatenate(numbers))

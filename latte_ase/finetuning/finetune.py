@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,9 @@ from latte_ase.finetuning import replay
 from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
-from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.label_checks import labelled_frames
+from latte_ase.io.labels import count_labels
 from latte_ase.io.model_file import save_model
 from latte_ase.io.pretrained import FILE, find, load_model
 from latte_ase.model.potential import Potential
@@ -33,9 +35,9 @@ from latte_ase.training.fit import fit
 from latte_ase.training.folder import CHECKPOINT, TrainingFolder, check_folder
 from latte_ase.training.history import Report, epoch_bar
 from latte_ase.training.identity import checksum, lasting
+from latte_ase.training.labelled_sets import ADVICE, labelled_sets
 from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
-from latte_ase.training.plausibility import refuse_implausible_labels
 from latte_ase.training.reference_energies import given_reference_energies
 
 STEPS = 2500
@@ -47,7 +49,6 @@ DEFAULTS = {
     "energy_weight": 100.0,
 }
 """Where fine-tuning departs from `TrainingConfig`."""
-ADVICE = "Or set {name}_weight to 0."
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def finetune(
     strategy: str | Callable[[Potential], Parametrisation] = "full",
     replayed=None,
     energies: dict[str, float] | None = None,
+    keys: Mapping[str, str] | None = None,
     patience: int = 50,
     resume: bool = False,
     report: Report | None = None,
@@ -101,6 +103,8 @@ def finetune(
             them as there are new frames, and `valid_fraction` of them is held out for the report.  Frames without
             labels get those that the base model predicts.
         energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
+        keys: names of the labels in `frames` and `valid` where they are not ASE's, such as {"energy": "REF_energy", "forces":
+            "REF_forces"}, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
         patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
         resume: go on from the checkpoint that a fine-tuning with the same arguments left in `out` when it was stopped;
             `epochs` may be others.
@@ -122,7 +126,10 @@ def finetune(
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
     refuse_idle_decay(settings, base, parametrise(base).start)
-    chosen = _frames(base, frames, valid, replayed, valid_fraction, settings)
+    held = None if valid is None else read_frames(valid, keys=keys)
+    new = labelled_sets(read_frames(frames, keys=keys), held, settings, valid_fraction=valid_fraction)
+    memories = [] if replayed is None else read_frames(replayed)
+    chosen = _Frames(new, _old_frames(base, memories, valid_fraction, settings), memories)
     if "epochs" not in training:
         settings = replace(settings, epochs=_default_epochs(chosen, settings.batch_size))
     start = _start(base, chosen.new, energies)
@@ -202,37 +209,12 @@ def _settings(training: dict) -> TrainingConfig:
     return TrainingConfig(**{**DEFAULTS, **training})
 
 
-def _frames(base: Potential, frames, valid, replayed, valid_fraction: float, settings: TrainingConfig) -> _Frames:
-    """All structures, with the labels that the loss needs; arguments as in `finetune`."""
-    memories = [] if replayed is None else read_frames(replayed)
-    new = _new_frames(frames, valid, valid_fraction, settings)
-    return _Frames(new, _old_frames(base, memories, valid_fraction, settings), memories)
-
-
-def _new_frames(frames, valid, valid_fraction: float, settings: TrainingConfig) -> Structures:
-    """The new frames, split, with labels that are there and belong together."""
-    structures = read_frames(frames)
-    require_labels(structures, settings.labels, otherwise=ADVICE)
-    if {"energy", "forces"} <= set(settings.labels):
-        refuse_implausible_labels(structures)
-    if valid is None and len(structures) < 2:
-        raise ValueError(
-            f"{len(structures)} frame was given; two are needed, one to train on and one to hold out. Give more "
-            "frames, or held-out frames as `valid`."
-        )
-    if valid is None:
-        return split(structures, valid_fraction, settings.seed)
-    held = read_frames(valid)
-    require_labels(held, settings.labels, "the held-out frames", otherwise=ADVICE)
-    return Structures(structures, held)
-
-
 def _old_frames(base: Potential, memories: list[Atoms], valid_fraction: float, settings: TrainingConfig) -> Structures:
     """Frames of the base model's data with labels, split; none where none are given."""
     if not memories:
         return Structures([], [])
     structures = replay.labelled(base, memories, settings.labels)
-    require_labels(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
+    structures = labelled_frames(structures, settings.labels, "the replayed frames", otherwise=ADVICE)
     if len(structures) < 2:
         raise ValueError(f"{len(structures)} frame is to be replayed; two are needed, one of them held out.")
     return split(structures, valid_fraction, settings.seed)
@@ -277,6 +259,7 @@ def with_repulsion_outside(potential: Potential, frames) -> Potential:
 
 def _evaluations(base: Potential, start: Potential, end: Potential, held: list[Atoms], labels) -> dict[str, Evaluation]:
     """Errors of held-out new frames by stage; the base model is none where it does not know all elements."""
+    labels = [name for name in labels if count_labels(held)[name]]  # a random split may leave none of them
     stages = {"base model": base, "E0 re-fitted": start, "fine-tuned": end}
     if start.elements != base.elements:
         del stages["base model"]

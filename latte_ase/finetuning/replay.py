@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.io.frames import label
+from latte_ase.io.labels import has_label, label
 from latte_ase.model.potential import Potential
 from latte_ase.prediction import predict
 
@@ -19,7 +19,7 @@ def labelled(potential: Potential, frames: Sequence[Atoms], names: Iterable[str]
     names = tuple(names)
 
     def own(atoms) -> dict[str, Any]:
-        return {name: value for name in names if (value := label(atoms, name)) is not None}
+        return {name: label(atoms, name) for name in names if has_label(atoms, name)}
 
     predictions = predict(potential, [atoms for atoms in frames if len(own(atoms)) < len(names)])
     complete = []

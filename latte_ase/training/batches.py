@@ -41,7 +41,7 @@ class Batch(NamedTuple):
         stress: (structures, 3, 3) eV/Angstrom^3.
         volume: (structures,) Angstrom^3.
         has_energy, has_stress: (structures,) 0 or 1.
-        has_forces: (blocks, block) 0 or 1.
+        has_forces: (blocks, block, 3) 0 or 1.
     """
 
     graph: Graph
@@ -93,7 +93,7 @@ def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, si
     places = shape.blocks * shape.block
     energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
     has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
-    forces, has_forces = np.zeros((places, 3)), np.zeros(places)
+    forces, has_forces = np.zeros((places, 3)), np.zeros((places, 3))
     start = 0
     for b, frame in enumerate(frames):
         n_atoms[b], volume[b] = len(frame.species), frame.volume
@@ -104,12 +104,12 @@ def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, si
             stress[b], has_stress[b] = frame.stress, 1
         place = layout.place[start : start + len(frame.species)]
         if frame.forces is not None:
-            forces[place], has_forces[place] = frame.forces, 1
+            forces[place], has_forces[place] = np.where(frame.known_forces, frame.forces, 0.0), frame.known_forces
         start += len(frame.species)
     leading = (shape.blocks, shape.block)
     arrays = (
         energy, n_atoms, forces.reshape(*leading, 3), stress, volume,
-        has_energy, has_forces.reshape(leading), has_stress,
+        has_energy, has_forces.reshape(*leading, 3), has_stress,
     )  # fmt: skip
     return Batch(graph, *(a.astype(dtype) for a in arrays))
 

@@ -100,6 +100,8 @@ class DataConfig:
         valid_fraction: fraction held out.
         isolated_atoms: file with one atom per frame, whose energies become E0.
         reference_energies: E0 in eV by symbol; empty means `isolated_atoms` or least squares.
+        keys: names that labels have in these files where they are not ASE's, such as { energy = "REF_energy", forces =
+            "REF_forces" }, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
     """
 
     train: str
@@ -107,6 +109,7 @@ class DataConfig:
     valid_fraction: float = 0.1
     isolated_atoms: str = ""
     reference_energies: dict[str, float] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

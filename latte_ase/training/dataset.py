@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase.geometry.neighbours import Pairs, neighbour_list, volume
-from latte_ase.io.frames import label
+from latte_ase.io.labels import known_forces, label
 from latte_ase.model.potential import Potential
 
 FURTHER_FRAMES = 100
@@ -33,6 +33,7 @@ class Frame:
         pairs: within the cutoff, or a little more.
         energy: eV, or None.
         forces: (atoms, 3) eV/Angstrom, or None.
+        known_forces: (atoms, 3) components of them that are labels, see `latte_ase.io.labels.known_forces`.
         stress: (3, 3) eV/Angstrom^3, or None.
         volume: Angstrom^3; 1 where the cell has none.
     """
@@ -41,6 +42,7 @@ class Frame:
     pairs: Pairs
     energy: float | None
     forces: np.ndarray | None
+    known_forces: np.ndarray
     stress: np.ndarray | None
     volume: float
 
@@ -51,16 +53,13 @@ def prepare(potential: Potential, frames: Sequence[Atoms], *, skin: float = 0.0)
 
 
 def _prepare_one(potential, atoms, skin) -> Frame:
-    energy, forces, stress = (label(atoms, name) for name in ("energy", "forces", "stress"))
-    if stress is not None:
-        stress = np.asarray(stress, float)
-        stress = stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if stress.shape == (6,) else stress.reshape(3, 3)
     return Frame(
         potential.species(atoms.numbers),
         neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff + skin),
-        None if energy is None else float(energy),
-        None if forces is None else np.asarray(forces, float),
-        stress,
+        label(atoms, "energy"),
+        label(atoms, "forces"),
+        known_forces(atoms),
+        label(atoms, "stress"),
         float(volume(atoms.cell.array)) or 1.0,
     )
 

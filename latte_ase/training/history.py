@@ -46,7 +46,7 @@ def row(epoch: int, trained: Errors, checked: Errors, training: TrainingConfig) 
 def write_metrics(path: Path, history: list[Row]) -> None:
     """Write a history as CSV, in one step; raises as `write_atomically`."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]))
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in history for name in row)))
     writer.writeheader()
     writer.writerows(history)
     write_atomically(path, text.getvalue().encode())

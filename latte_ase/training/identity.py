@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from latte_ase.io.frames import LABEL_WEIGHTS, label
 from latte_ase.io.hyperparameters import architecture_to_json
+from latte_ase.io.labels import known_forces, labels_of
 from latte_ase.io.model_file import digest, flatten
 from latte_ase.model.potential import Potential
 from latte_ase.training.config import TrainingConfig
@@ -44,6 +44,5 @@ def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential
 
 
 def _content(atoms: Atoms) -> dict[str, np.ndarray]:
-    labels = {name: label(atoms, name) for name in LABEL_WEIGHTS}
-    given = {name: np.asarray(value, float) for name, value in labels.items() if value is not None}
+    given = {name: np.asarray(value) for name, value in labels_of(atoms).items()} | {"known": known_forces(atoms)}
     return given | {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}

@@ -51,7 +51,7 @@ def errors(predicted: OfStructures, batch: Batch, delta=jnp.inf) -> Errors:
     """Error sums of a batch; see `Errors`. `delta` is that of h, in eV/atom, eV/Angstrom and eV/Angstrom^3."""
     stress = 0.5 * (predicted.virial + jnp.swapaxes(predicted.virial, 1, 2)) / batch.volume[:, None, None]
     energy = batch.has_energy * (predicted.energy - batch.energy) / batch.n_atoms
-    forces = batch.has_forces[..., None] * (predicted.forces - batch.forces)
+    forces = batch.has_forces * (predicted.forces - batch.forces)
     stress = batch.has_stress[:, None, None] * (stress - batch.stress)
     return Errors(
         jnp.abs(energy).sum(),
@@ -64,7 +64,7 @@ def errors(predicted: OfStructures, batch: Batch, delta=jnp.inf) -> Errors:
         huber(forces, delta).sum(),
         huber(stress, delta).sum(),
         batch.has_energy.sum(),
-        3 * batch.has_forces.sum(),
+        batch.has_forces.sum(),
         9 * batch.has_stress.sum(),
     )
 

@@ -10,7 +10,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.io.frames import label, read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.label_checks import labelled_frames
+from latte_ase.io.labels import label, labels_of
 from latte_ase.model.potential import Potential
 from latte_ase.prediction import predict
 from latte_ase.training.config import Config
@@ -56,8 +58,8 @@ def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np
     """
     given = {}
     if config.data.isolated_atoms:
-        lone = [a for a in read_frames(config.path(config.data.isolated_atoms)) if len(a) == 1]
-        require_labels(lone, ("energy",), f"the isolated atoms ({config.data.isolated_atoms})")
+        lone = [a for a in read_frames(config.path(config.data.isolated_atoms), keys=config.data.keys) if len(a) == 1]
+        lone = labelled_frames(lone, ("energy",), f"the isolated atoms ({config.data.isolated_atoms})")
         given = {atoms.get_chemical_symbols()[0]: label(atoms, "energy") for atoms in lone}
     given |= config.data.reference_energies
     if given:
@@ -104,10 +106,9 @@ def moved(frames: Sequence[Atoms], start: Potential, end: Potential) -> list[Ato
     copies = []
     for atoms in frames:
         copy, change = atoms.copy(), shift[end.species(atoms.numbers)].sum()
-        labels = {name: label(atoms, name) for name in ("energy", "forces", "stress")}
-        labels = {name: value for name, value in labels.items() if value is not None}
+        labels = labels_of(atoms)
         if "energy" in labels:
-            labels["energy"] = float(labels["energy"]) + change
+            labels["energy"] += change
         copy.calc = SinglePointCalculator(copy, **labels)
         copies.append(copy)
     return copies

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from latte_ase.engine.fork import refuse_fork
-from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.frames import read_frames
 from latte_ase.io.hyperparameters import architecture_to_json
 from latte_ase.io.model_file import save_model
 from latte_ase.io.pretrained import FILE
@@ -15,15 +15,15 @@ from latte_ase.model.potential import Potential
 from latte_ase.training import reference_energies
 from latte_ase.training.batches import Batches, cast
 from latte_ase.training.config import Config, load_config, plain
-from latte_ase.training.dataset import Frame, Structures, prepare, split
+from latte_ase.training.dataset import Frame, Structures, prepare
 from latte_ase.training.fit import Result, evaluate_sums, fit
 from latte_ase.training.folder import TrainingFolder, check_folder
 from latte_ase.training.history import Report, epoch_bar
 from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.initial import initial_potential, with_constants
+from latte_ase.training.labelled_sets import labelled_sets
 from latte_ase.training.loss import metrics
 from latte_ase.training.optimiser import refuse_idle_decay
-from latte_ase.training.plausibility import refuse_implausible_labels
 
 
 def train(config, *, out: str | Path | None = None, resume: bool = False, report: Report | None = None) -> Result:
@@ -48,7 +48,7 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
     config = load_config(config)
     path = Path(out if out is not None else config.model.name).expanduser()
     check_folder(path, resume=resume)
-    structures = _labelled(config)
+    structures = frames_of(config)
     start, prepared, held = _start(config, structures)
     folder = TrainingFolder(path, _identity(config, start, structures), config.training.epochs, resume)
     if not resume:  # not before all was checked; else a new checkpoint would lie beside an old model
@@ -60,22 +60,11 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
 
 
 def frames_of(config: Config) -> Structures:
-    """The structures that a configuration trains on, and those it holds out."""
-    frames = read_frames(config.path(config.data.train))
-    if config.data.valid:
-        return Structures(frames, read_frames(config.path(config.data.valid)))
-    return split(frames, config.data.valid_fraction, config.training.seed)
-
-
-def _labelled(config: Config) -> Structures:
-    """The structures, with labels that are there and belong together."""
-    structures = frames_of(config)
-    labels, advice = config.training.labels, "Or set {name}_weight to 0."
-    require_labels(structures.train, labels, otherwise=advice)
-    require_labels(structures.held, labels, "the validation set", otherwise=advice)
-    if {"energy", "forces"} <= set(labels):
-        refuse_implausible_labels(structures.train)
-    return structures
+    """The structures that a configuration trains on, and those it holds out; raises as `labelled_sets`."""
+    data = config.data
+    frames = read_frames(config.path(data.train), keys=data.keys)
+    valid = read_frames(config.path(data.valid), keys=data.keys) if data.valid else None
+    return labelled_sets(frames, valid, config.training, valid_fraction=data.valid_fraction)
 
 
 def _start(config: Config, structures: Structures) -> tuple[Potential, list[Frame], list[Frame]]:
@@ -96,7 +85,7 @@ def _identity(config: Config, potential: Potential, structures: Structures) -> s
     sets = {
         "train": structures.train,
         "valid": structures.held,
-        "isolated": read_frames(config.path(isolated)) if isolated else [],
+        "isolated": read_frames(config.path(isolated), keys=config.data.keys) if isolated else [],
     }
     architecture = architecture_to_json(potential.architecture)
     return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from latte_ase.calculator import LatteCalculator
-from latte_ase.io.frames import label, read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.label_checks import labelled_frames
+from latte_ase.io.labels import known_forces, label
 from latte_ase.model.potential import Potential
 
 WITHIN_ONE = 0.6827
@@ -22,8 +24,9 @@ class Assessment:
     """Errors and uncertainties on labelled frames.
 
     Attributes:
-        energy: (frames, 2) error of the energy and its uncertainty, in eV/atom.
-        forces: (atoms, 3, 2) error of a force component and its uncertainty, in eV/Angstrom, of all frames.
+        energy: (frames, 2) error of the energy and its uncertainty, in eV/atom, of the frames that have an energy.
+        forces: (atoms, 3, 2) error of a force component and its uncertainty, in eV/Angstrom, of all frames that have forces,
+            without atoms of which a constraint took a component away.
     """
 
     energy: np.ndarray
@@ -64,12 +67,15 @@ def _rank(a, b) -> float:
     return float(np.asarray(spearmanr(a, b))[0]) if len(a) > 2 else float("nan")
 
 
-def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Assessment:
+def assess(
+    model: Any, frames: Any, *, keys: Mapping[str, str] | None = None, progress: Callable | None = None
+) -> Assessment:
     """Errors and uncertainties of a model with a committee on labelled frames.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
         frames: file or list of ase.Atoms with energies and forces.
+        keys: names of the labels where they are not ASE's, see `latte_ase.io.labels.with_keys`.
         progress: wrapper of the iteration over frames, for example `rich.progress.track`.
 
     Returns:
@@ -79,13 +85,15 @@ def assess(model: Any, frames: Any, *, progress: Callable | None = None) -> Asse
         ValueError: the model has no committee, or labels are missing.
     """
     calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)
-    structures = read_frames(frames)
-    require_labels(structures, ("energy", "forces"), "the frames to judge by")
+    structures = labelled_frames(read_frames(frames, keys=keys), ("energy", "forces"), "the frames to judge by")
     energy, forces = [], []
     for atoms in progress(structures) if progress else structures:
         expected, found = calc.get_uncertainty(atoms), calc.engine.evaluate(atoms)
-        energy.append(np.array([found.energy - label(atoms, "energy"), expected.energy]) / len(atoms))
-        forces.append(np.stack([found.forces - label(atoms, "forces"), expected.forces], axis=-1))
+        if (known := label(atoms, "energy")) is not None:
+            energy.append(np.array([found.energy - known, expected.energy]) / len(atoms))
+        if (known := label(atoms, "forces")) is not None:
+            error = np.stack([found.forces - known, expected.forces], axis=-1)
+            forces.append(error[known_forces(atoms).all(axis=1)])
     return Assessment(np.array(energy), np.concatenate(forces))
 
 

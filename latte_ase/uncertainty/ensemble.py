@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Committee
 from latte_ase.model.potential import Potential
 from latte_ase.uncertainty.assessment import calibrated
 
 
-def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
+def ensemble(models: Sequence[Any], *, held_out: Any, keys: Mapping[str, str] | None = None) -> Potential:
     """Potential of the first of several models, with all of them as its committee.
 
     Args:
         models: two or more, each what `latte_ase.load_model` takes, trained on the same frames with the same
             architecture and different seeds.
         held_out: labelled frames that no model was trained on, for the calibration; fifty or more.
+        keys: names of their labels where they are not ASE's, see `latte_ase.io.labels.with_keys`.
 
     Returns:
         The first potential, with a calibrated committee.
@@ -45,8 +47,7 @@ def ensemble(models: Sequence[Any], *, held_out: Any) -> Potential:
                 f"Model {number} was trained on other frames than the first one: its scale or closest approaches "
                 "differ. Name the validation set in the recipe ([data] valid), so that a seed does not choose it."
             )
-    held = read_frames(held_out)
-    require_labels(held, ("energy", "forces"), "the held-out frames")
+    held = labelled_frames(read_frames(held_out, keys=keys), ("energy", "forces"), "the held-out frames")
     members = jax.tree.map(lambda *arrays: np.stack(arrays), *(_params_for(p, first) for p in potentials))
     shifts = np.stack([p.reference_energies - first.reference_energies for p in potentials])
     return calibrated(replace(first, committee=Committee(members, shifts=shifts)), held)[0]

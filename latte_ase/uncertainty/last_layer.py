@@ -13,7 +13,7 @@ force components is estimated from a few random directions.  The members are dra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,7 +25,8 @@ from jax.flatten_util import ravel_pytree
 
 from latte_ase.engine.evaluator import Program, Weights, weights_of
 from latte_ase.engine.jit import jit
-from latte_ase.io.frames import read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Committee, replaced
 from latte_ase.model.potential import Architecture, Potential
@@ -50,6 +51,7 @@ def last_layer(
     held_out: Any,
     members: int = 16,
     seed: int = 0,
+    keys: Mapping[str, str] | None = None,
     progress: Callable | None = None,
 ) -> Potential:
     """Potential of a model with a calibrated committee of last layers.
@@ -61,6 +63,7 @@ def last_layer(
         members: number of members.  An uncertainty costs as many force calls, and has a relative statistical error
             of 1 / sqrt(2 members).
         seed: seed of the random numbers.
+        keys: names of the labels in both sets where they are not ASE's, see `latte_ase.io.labels.with_keys`.
         progress: wrapper of the iteration over frames, for example `rich.progress.track`.
 
     Returns:
@@ -72,9 +75,8 @@ def last_layer(
     if members < 2:
         raise ValueError(f"members is {members}; two or more are needed to disagree.")
     potential = load_model(model)
-    structures, held = read_frames(frames), read_frames(held_out)
-    for which, name in ((structures, "the training set"), (held, "the held-out frames")):
-        require_labels(which, ("energy", "forces"), name)
+    structures = labelled_frames(read_frames(frames, keys=keys), ("energy", "forces"))
+    held = labelled_frames(read_frames(held_out, keys=keys), ("energy", "forces"), "the held-out frames")
     information = _information(potential, structures, _loss_weights(potential), seed, progress)
     best = None
     for ridge in RIDGES:
@@ -123,11 +125,13 @@ def _information(potential: Potential, structures, weights, seed, progress) -> n
     program, trained = training_program(potential), weights_of(potential, DTYPE)
     rng, total = np.random.default_rng(seed), 0.0
     for frame, batch in zip(progress(frames) if progress else frames, batches, strict=True):
-        probes = rng.normal(size=(PROBES, *batch.graph.is_atom.shape, 3)).astype(DTYPE)
+        probes = (batch.has_forces * rng.normal(size=(PROBES, *batch.has_forces.shape))).astype(DTYPE)
         energy, forces = _rows(program, trained, batch.graph, probes)
         n = len(frame.species)
         energy, forces = np.asarray(energy, np.float64) / n, np.asarray(forces, np.float64) / np.sqrt(3 * n * PROBES)
-        total = total + weights[0] * np.outer(energy, energy) + weights[1] * forces.T @ forces
+        if frame.energy is not None:
+            total = total + weights[0] * np.outer(energy, energy)
+        total = total + weights[1] * forces.T @ forces
     return np.asarray(total)
 
 

@@ -398,7 +398,7 @@ def test_missing_forces_are_refused(base):
 
 
 def test_one_frame_is_refused(base):
-    with pytest.raises(ValueError, match="1 frame was given; two are needed"):
+    with pytest.raises(ValueError, match="1 of 1 frames would be held out .*and none left to train on"):
         finetune(base, frames(1, seed=8))
 
 

@@ -5,16 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
-from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms
 from ase.io import write
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import lay_out
-from latte_ase.io.frames import count_labels, label, read_frames, require_labels
+from latte_ase.io.frames import read_frames
+from latte_ase.io.labels import count_labels, label
 from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.dataset import closest_approaches, compositions, prepare, split
 from latte_ase.training.reference_energies import fit_reference_energies
@@ -50,19 +48,6 @@ def test_read_frames_refuses(tmp_path):
         read_frames("nowhere.xyz")
     with pytest.raises(ValueError, match=r"\[\] holds no structure"):
         read_frames([])
-
-
-def test_a_training_file_without_forces_is_refused(tmp_path):
-    write(tmp_path / "set.xyz", [labelled("OH2", 0), labelled("OH2", 1, forces=None), labelled("OH2", 2)])
-    frames = read_frames(tmp_path / "set.xyz")
-    with pytest.raises(
-        ValueError,
-        match=r"2 of 3 frames of my\.xyz have forces \(frame 1 has none\).*forces:R:3 in Properties.*SinglePointCalculator",
-    ):
-        require_labels(frames, ["energy", "forces"], "my.xyz")
-    assert require_labels(frames, ["energy"]) == {"energy": 3, "forces": 2, "stress": 0}
-    with pytest.raises(ValueError, match=r"0 of 1 frames of the training set have energy \(frame 0 has none\)"):
-        require_labels([Atoms("H")], ["energy"])
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +95,7 @@ def test_batch_puts_every_label_at_its_place(frames, chosen):
         mine = atoms & (batch.graph.structure.ravel() == b)
         frame = some[b] if b < len(some) else None
         assert mine.sum() == (len(frame.species) if frame else 0)
-        has = batch.has_energy[b], batch.has_stress[b], batch.has_forces.ravel()[mine].all() and mine.any()
+        has = batch.has_energy[b], batch.has_stress[b], batch.has_forces.reshape(-1, 3)[mine].all() and mine.any()
         assert has == (
             (frame.energy is not None, frame.stress is not None, frame.forces is not None) if frame else (0, 0, 0)
         )
@@ -122,7 +107,7 @@ def test_batch_puts_every_label_at_its_place(frames, chosen):
             ours = np.column_stack([species, batch.forces.reshape(-1, 3)])[mine]
             theirs = np.column_stack([frame.species, frame.forces])
             assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs))
-    assert not batch.has_forces.ravel()[~atoms].any()
+    assert not batch.has_forces.reshape(-1, 3)[~atoms].any()
     assert not batch.forces.reshape(-1, 3)[~atoms].any()
 
 
@@ -240,89 +225,25 @@ def test_split_is_a_reproducible_partition(n, fraction, held):
     assert any(split(frames, fraction, seed=s).held != test for s in range(4, 8))
 
 
-def stored(atoms, **labels):
-    """The structure with labels of its own."""
-    atoms.calc = SinglePointCalculator(atoms, **labels)
-    return atoms
-
-
-def crystal(seed=0):
-    atoms = bulk("Cu", cubic=True)
-    atoms.rattle(0.1, seed=seed)
-    return stored(atoms, energy=float(seed), forces=np.ones((4, 3)))
-
-
-def test_labels_of_another_structure_are_refused():
-    shared, frames = EMT(), [crystal(k).copy() for k in range(3)]
-    for atoms in frames:
-        atoms.calc = shared
-        atoms.get_forces()
-    with pytest.raises(
-        ValueError, match=r"labels of frame 0 of the training set are those of another structure.*SinglePoint"
-    ):
-        require_labels(frames, ("energy", "forces"))
-    require_labels(frames[2:], ("energy", "forces"))
-    changes = {
-        "rattled": lambda a: a.rattle(0.01, seed=9),
-        "strained": lambda a: a.set_cell(1.01 * a.cell),
-        "another element": lambda a: a.symbols.__setitem__(0, "Au"),
-    }
-    for change in changes.values():
-        atoms = crystal()
-        change(atoms)
-        with pytest.raises(ValueError, match="those of another structure"):
-            require_labels([atoms], ("energy",))
-
-
-def test_a_shift_or_a_wrapped_atom_keeps_its_labels():
-    shifted, wrapped, boxed = crystal(), crystal(), stored(molecule("H2O"), energy=-1.0)
-    shifted.positions += (0.3, -7.0, 0.2)
-    wrapped.positions[1] += 2 * wrapped.cell[0] - wrapped.cell[2]
-    wrapped.wrap()
-    boxed.center(vacuum=5.0)
-    boxed.pbc = True
-    require_labels([shifted, wrapped, boxed], ("energy",))
-
-
-@pytest.mark.parametrize("name", ["energy", "forces", "stress"])
-def test_labels_that_are_no_numbers_are_refused_also_where_they_are_not_needed(name):
-    labels = {"energy": 1.0, "forces": np.ones((4, 3)), "stress": np.ones(6)}
-    labels[name] = labels[name] * np.nan
-    frames = [crystal(), stored(bulk("Cu", cubic=True), **labels)]
-    with pytest.raises(ValueError, match=rf"The label {name!r} of frame 1 of mine is not finite\. Leave the frame out"):
-        require_labels(frames, ("energy",), "mine")
-
-
-def test_forces_that_a_constraint_took_away_are_refused():
-    frames = []
-    for applied in (True, False):
-        atoms = crystal().copy()
-        atoms.set_constraint(FixAtoms([0, 1]))
-        atoms.calc = EMT()
-        frames.append(stored(atoms, energy=1.0, forces=atoms.get_forces(apply_constraint=applied)))
-    with pytest.raises(ValueError, match=r"forces on all atoms that FixAtoms holds are 0 in .*apply_constraint=False"):
-        require_labels(frames[:1], ("forces",))
-    require_labels(frames[:1], ("energy",))
-    require_labels(frames[1:], ("forces",))
-    frames[0].set_constraint()
-    require_labels(frames[:1], ("forces",))
-
-
-def test_what_stands_under_another_name_is_told():
-    atoms = bulk("Cu", cubic=True)
-    atoms.info["REF_energy"] = -1.0
-    with pytest.raises(
-        ValueError, match=r"0 of 1 frames of mine have energy .*It has REF_energy: is that it\?"
-    ) as caught:
-        require_labels([atoms], ("energy",), "mine")
-    assert "weight" not in str(caught.value)
-    with pytest.raises(ValueError, match=r"Or set force_weight to 0\.$"):
-        require_labels([atoms], ("forces",), "mine", otherwise="Or set {name}_weight to 0.")
-
-
 def test_several_files_are_read_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for k in range(2):
-        write(tmp_path / f"{k}.extxyz", [crystal(seed) for seed in range(2 * k, 2 * k + 2)])
-    found = read_frames(["~/0.extxyz", tmp_path / "1.extxyz", crystal(7)])
-    assert [label(atoms, "energy") for atoms in found] == [0, 1, 2, 3, 7]
+        write(tmp_path / f"{k}.extxyz", [labelled("OH", seed) for seed in range(2 * k, 2 * k + 2)])
+    found = read_frames(["~/0.extxyz", tmp_path / "1.extxyz", labelled("OH", 7)])
+    expected = [label(labelled("OH", seed), "energy") for seed in (0, 1, 2, 3, 7)]
+    np.testing.assert_allclose([label(atoms, "energy") for atoms in found], expected, atol=1e-7)
+
+
+def test_labels_under_other_names_are_read_from_all_files(tmp_path):
+    atoms = labelled("OH", 0)
+    atoms.info["REF_energy"] = -7.0
+    write(tmp_path / "0.extxyz", atoms)
+    write(tmp_path / "1.extxyz", Atoms("H"))
+    keys = {"energy": "REF_energy"}
+    found = read_frames([tmp_path / "0.extxyz", tmp_path / "1.extxyz", atoms], keys=keys)
+    assert [label(a, "energy") for a in found] == [-7.0, None, -7.0]
+    assert label(read_frames(tmp_path / "0.extxyz")[0], "energy") != -7.0
+    with pytest.raises(
+        ValueError, match="keys name charges; the labels that a key can be given for are energy, forces"
+    ):
+        read_frames(atoms, keys={"charges": "q"})

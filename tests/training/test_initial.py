@@ -7,7 +7,7 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from latte_ase import LatteCalculator
-from latte_ase.io.frames import label
+from latte_ase.io.labels import label
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import _sample, with_constants
 

@@ -10,7 +10,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.verlet import VelocityVerlet
 
-from latte_ase.training.plausibility import refuse_implausible_labels
+from latte_ase.io.plausibility import refuse_implausible_labels
 
 
 def trajectory(energy=1.0, forces=1.0, *, shift=0.0, interval=4):

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from ase import Atoms, units
 
-from latte_ase.io.frames import label
+from latte_ase.io.labels import label
 
 CLOSE = 0.3
 """Angstrom; frames whose atoms moved less are compared."""
@@ -45,6 +45,7 @@ def refuse_implausible_labels(frames: Sequence[Atoms], origin: str = "the traini
     Raises:
         ValueError: all energies are equal though the atoms move, all forces are 0, or their units do not fit.
     """
+    frames = [a for a in frames if label(a, "energy") is not None and label(a, "forces") is not None]
     energies = np.array([label(atoms, "energy") for atoms in frames], float)
     forces = [np.asarray(label(atoms, "forces"), float) for atoms in frames]
     if len(frames) > 1 and np.ptp(energies) == 0 and _moved(frames):

@@ -1,0 +1,39 @@
+"""The structures to train on and those held out, with labels that are there and belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ase import Atoms
+
+from latte_ase.io.label_checks import labelled_frames, require_labels
+from latte_ase.io.plausibility import refuse_implausible_labels
+from latte_ase.training.config import TrainingConfig
+from latte_ase.training.dataset import Structures, split
+
+ADVICE = "Or set {name}_weight to 0."
+
+
+def labelled_sets(
+    frames: Sequence[Atoms], valid: Sequence[Atoms] | None, training: TrainingConfig, *, valid_fraction: float
+) -> Structures:
+    """The structures that have labels, split.
+
+    Args:
+        frames: labelled structures.
+        valid: those held out; None holds out `valid_fraction` of `frames`.
+        training: which labels have a weight, and the seed of the split.
+        valid_fraction: see `valid`.
+
+    Raises:
+        ValueError: labels are missing, are no numbers or those of another structure, or do not belong together; see
+            `label_checks` and `plausibility`.
+    """
+    frames = labelled_frames(frames, training.labels, otherwise=ADVICE)
+    if {"energy", "forces"} <= set(training.labels):
+        refuse_implausible_labels(frames)
+    if valid is not None:
+        return Structures(frames, labelled_frames(valid, training.labels, "the validation set", otherwise=ADVICE))
+    structures = split(frames, valid_fraction, training.seed)
+    require_labels(structures.train, training.labels, "the frames that are not held out", otherwise=ADVICE)
+    return structures
