@@ -392,13 +392,30 @@ def test_unknown_keyword_is_refused(base):
 
 def test_missing_forces_are_refused(base):
     bare = frames(3, seed=6)
-    bare[1].calc = SinglePointCalculator(bare[1], energy=0.0)
-    with pytest.raises(ValueError, match=r"2 of 3 frames of .* have forces \(frame 1 has none\)"):
+    for atoms in bare:
+        del atoms.calc.results["forces"]
+    with pytest.raises(ValueError, match=r"0 of 3 frames of .* have forces\."):
         finetune(base, bare, valid=frames(1, seed=7))
 
 
+def test_frames_are_used_for_the_labels_that_they_have(base):
+    """Energies have another name, and every other frame has none."""
+    mixed, held = frames(6, seed=6), frames(1, seed=7)
+    for atoms in mixed:
+        atoms.info["REF_energy"] = atoms.calc.results.pop("energy")
+    for atoms in mixed[::2]:
+        del atoms.info["REF_energy"]
+    keys = {"energy": "REF_energy"}
+    with pytest.warns(UserWarning, match=r"3 of 6 frames of the training set have energy \(frame 0 has none\)"):
+        result = finetune(base, mixed, keys=keys, epochs=1, report=lambda *_: None)
+    assert np.isfinite(result.history[0]["train_energy_mae"])
+    del held[0].calc.results["energy"]
+    with pytest.raises(ValueError, match=r"0 of 1 frames of the validation set have energy\."):
+        finetune(base, mixed, valid=held, keys=keys)
+
+
 def test_one_frame_is_refused(base):
-    with pytest.raises(ValueError, match="1 of 1 frames would be held out .*and none left to train on"):
+    with pytest.raises(ValueError, match=r"1 of 1 frames would be held out .*and none left to train on"):
         finetune(base, frames(1, seed=8))
 
 

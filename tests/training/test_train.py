@@ -179,8 +179,8 @@ def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
 @pytest.mark.parametrize(
     ("labels", "training", "message"),
     [
-        (("energy",), {}, r"0 of 4 frames of the training set have forces .*'forces' \(energy=.*forces:R:3 in Properties"),
-        (("energy", "forces"), {"stress_weight": 1.0}, r"0 of 4 frames .* have stress .*Or set stress_weight to 0"),
+        (("energy",), {}, r"0 of 6 frames of the training set have forces\. .*'forces' \(energy=.*forces:R:3 in Properties"),
+        (("energy", "forces"), {"stress_weight": 1.0}, r"0 of 6 frames .* have stress\. .*Or set stress_weight to 0"),
     ],
 )  # fmt: skip
 def test_a_missing_label_is_told_before_anything_is_trained(tmp_path, labels, training, message):
@@ -188,6 +188,22 @@ def test_a_missing_label_is_told_before_anything_is_trained(tmp_path, labels, tr
     with pytest.raises(ValueError, match=message):
         train(recipe(tmp_path / "a.xyz", **training), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_frames_are_used_for_the_labels_that_they_have(tmp_path):
+    """Under names of their own; energies of some frames, stresses of others."""
+    frames = alloys(("energy", "forces", "stress"))
+    for k, atoms in enumerate(frames):
+        results = atoms.calc.results
+        atoms.arrays["REF_forces"] = results["forces"]
+        atoms.info |= {"REF_energy": results["energy"]} if k % 2 else {"REF_virial": -64.0 * results["stress"]}
+        atoms.calc = None
+    write(tmp_path / "a.extxyz", frames)
+    config = recipe(tmp_path / "a.extxyz", epochs=1, stress_weight=1.0)
+    config["data"]["keys"] = {"energy": "REF_energy", "forces": "REF_forces", "virial": "REF_virial"}
+    with pytest.warns(UserWarning, match="3 of 6 frames of the training set have stress"):
+        result = train(config, out=tmp_path / "out", report=silent)
+    assert all(np.isfinite(result.history[0][f"train_{name}_rmse"]) for name in ("energy", "forces", "stress"))
 
 
 def test_a_missing_file_is_named(tmp_path):
