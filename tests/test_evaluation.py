@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 
 from latte_ase import LatteCalculator, evaluate, load_model, plots
 
@@ -37,9 +38,19 @@ def test_metrics_are_those_of_the_known_errors(labelled):
     assert result.per_element["Si"]["forces_mae"] == pytest.approx(m["forces_mae"])
 
 
-def test_a_frame_without_labels_is_refused(labelled):
-    with pytest.raises(ValueError, match="1 of 2 frames of the set have energy"):
-        evaluate("latte-si", [labelled[0], bulk("Si")])
+def test_frames_without_labels_are_left_out(labelled):
+    forces = labelled[1].copy()
+    forces.calc = SinglePointCalculator(forces, forces=labelled[1].calc.results["forces"])
+    forces.set_constraint(FixAtoms([0]))
+    forces.calc.results["forces"][0] = 0.0
+    forces.info["REF_energy"] = 0.0
+    with pytest.warns(UserWarning, match="1 of 3 frames of the set have energy"):
+        found = evaluate("latte-si", [labelled[0], bulk("Si"), forces])
+    assert found.energy.shape == (1, 2) and found.forces.shape == (8 + 7, 3, 2) and found.numbers.shape == (15,)
+    with pytest.raises(ValueError, match=r"0 of 1 frames of the set have energy\..*Or leave it out: labels="):
+        evaluate("latte-si", [bulk("Si")])
+    with pytest.warns(UserWarning, match="have forces"):
+        assert evaluate("latte-si", [forces, bulk("Si")], keys={"energy": "REF_energy"}).energy[0, 0] == 0.0
 
 
 def test_stress_is_compared_where_asked_for(labelled):

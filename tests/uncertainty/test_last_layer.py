@@ -8,6 +8,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 from jax.flatten_util import ravel_pytree
 
 from latte_ase import LatteCalculator, load_model
@@ -36,15 +37,18 @@ def test_rows_are_differences_since_energies_are_linear(kind, tiny_potential, wa
 
 
 def test_information_is_the_weighted_sum_of_squares(tiny_potential, water_like, monkeypatch):
-    """Of the energy exactly, of forces in the mean over many directions."""
+    """Of the energy exactly, of forces in the mean over many directions; a frame counts for the labels that it has."""
     potential = tiny_potential("latte", repulsion=False)
+    labelled = water_like.copy()
+    labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(labelled), 3)))
     energies, forces = _differences(potential, water_like)
     n = len(water_like)
-    found = _information(potential, [water_like], (7.0, 0.0), 0, None)
+    found = _information(potential, [labelled], (7.0, 0.0), 0, None)
     expected = 7 * np.outer(energies, energies) / n**2
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
     monkeypatch.setattr(sys.modules[_information.__module__], "PROBES", 4000)
-    found = _information(potential, [water_like], (0.0, 3.0), 0, None)
+    assert not np.any(_information(potential, [water_like], (7.0, 3.0), 0, None))
+    found = _information(potential, [labelled], (0.0, 3.0), 0, None)
     # the trace of 4000 samples scatters by about 2 %
     assert np.trace(found) == pytest.approx(3 * (forces**2).sum() / (3 * n), rel=0.1)
 
