@@ -129,7 +129,7 @@ def training(model, atoms, *, budget: float) -> dict:
     import jax
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    from latte_ase.engine.evaluator import weights_of
+    from latte_ase.model.program import weights_of
     from latte_ase.training.batches import Batches, training_program
     from latte_ase.training.config import TrainingConfig
     from latte_ase.training.dataset import prepare

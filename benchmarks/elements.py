@@ -19,7 +19,7 @@ import numpy as np
 from ase.io import read
 
 from latte_ase import predict
-from latte_ase.engine.evaluator import weights_of
+from latte_ase.model.program import weights_of
 from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare

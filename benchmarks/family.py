@@ -30,10 +30,10 @@ from ase.io import read, write
 import latte_ase
 from latte_ase import load_model
 from latte_ase.engine.engine import Engine
-from latte_ase.engine.evaluator import weights_of
 from latte_ase.io.model_file import save_model
 from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.model.potential import Architecture, init_params
+from latte_ase.model.program import weights_of
 from latte_ase.training import load_config
 from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.dataset import prepare

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -26,11 +27,12 @@ from structures import water
 
 from latte_ase.engine.devices import find_device
 from latte_ase.engine.engine import SKIN
-from latte_ase.engine.evaluator import Program, weights_of
 from latte_ase.engine.kernels import choose_kernel, why_not_pallas
 from latte_ase.geometry.graph import pack
 from latte_ase.geometry.neighbours import neighbour_list
+from latte_ase.model.derivatives import energies, of_structure
 from latte_ase.model.moments import kernel
+from latte_ase.model.program import Motion, Program, weights_of
 
 SIZES = (1_536, 6_144, 12_288, 24_576)
 PRESETS = ("specific", "reduced")
@@ -40,11 +42,11 @@ SECONDS = 0.3
 
 
 def arrays(model, atoms, dtype):
-    """What `Program.structure` takes, and the places of the atoms."""
+    """What `derivatives.of_structure` takes after the program, and the places of the atoms."""
     pairs = neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, model.cutoff + SKIN)
     packed = pack(model.species(atoms.numbers), pairs, lambda need: need, dtype)
     displacements = np.zeros((*packed.graph.is_atom.shape, 3), dtype)
-    arguments = weights_of(model, dtype), packed.graph, displacements, np.eye(3, dtype=dtype)[None]
+    arguments = weights_of(model, dtype), packed.graph, Motion(displacements, np.eye(3, dtype=dtype)[None])
     return arguments, packed.layout.place
 
 
@@ -53,7 +55,9 @@ def reference(model, atoms, device):
     with jax.enable_x64(True):
         arguments, place = arrays(model, atoms, np.float64)
         return forces_of(
-            jax.jit(Program.on(device.platform, model.architecture).structure), jax.device_put(arguments, device), place
+            jax.jit(partial(of_structure, Program.on(device.platform, model.architecture))),
+            jax.device_put(arguments, device),
+            place,
         )
 
 
@@ -92,7 +96,7 @@ def rows(preset, size, device, kernels):
     arguments, place = arrays(model, atoms, np.float32)
     arguments = jax.device_put(arguments, device)
     program = Program.on(device.platform, model.architecture)
-    compiled = {"energies": jax.jit(program.energies), "forces": jax.jit(program.structure)}
+    compiled = {"energies": jax.jit(partial(energies, program)), "forces": jax.jit(partial(of_structure, program))}
     took = {name: times(function, arguments, kernels) for name, function in compiled.items()}
     for name in kernels:
         with kernel(name):

@@ -21,7 +21,6 @@ from ase.io import iread
 from latte_ase.calculator import LatteCalculator
 from latte_ase.engine import spatial_chunks
 from latte_ase.engine.engine import Engine
-from latte_ase.engine.evaluator import Program
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.engine.output import stress
 from latte_ase.geometry import neighbours
@@ -31,6 +30,7 @@ from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import Graph, join, pack
 from latte_ase.geometry.neighbours import Pairs, neighbour_list
 from latte_ase.io.pretrained import load_model
+from latte_ase.model import derivatives
 from latte_ase.model.domain import DomainError
 from latte_ase.model.potential import Potential
 
@@ -265,10 +265,10 @@ class _Batches:
 
     def compute(self, prepared: _Prepared) -> dict[int, Prediction]:
         """Results by their place in the stream."""
-        method = Program.derivatives if self.forces else Program.energies
+        function = derivatives.derivatives if self.forces else derivatives.energies
         evaluator, shapes = self.engine.evaluator, tuple(g.edges.shape for g in prepared.graph.groups)
-        with evaluator.compiling((method, shapes)):
-            found = evaluator(method, prepared.graph, used=prepared.used)
+        with evaluator.compiling((function, shapes)):
+            found = evaluator(function, prepared.graph, used=prepared.used)
         return self._split(prepared, found)
 
     def in_chunks(self, member: Numbered) -> dict[int, Prediction]:

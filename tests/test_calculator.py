@@ -19,7 +19,8 @@ from ase.io import Trajectory
 from latte_ase import LatteCalculator
 from latte_ase.engine import parts
 from latte_ase.engine.engine import SKIN
-from latte_ase.engine.evaluator import COMPILED, Program
+from latte_ase.engine.evaluator import COMPILED
+from latte_ase.model import derivatives as of_model
 from latte_ase.model.domain import DomainError, DomainWarning
 from latte_ase.training.config import load_config
 from latte_ase.training.initial import initial_potential
@@ -215,7 +216,7 @@ def test_out_of_memory_says_what_would_fit(calc, monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 999 bytes")
 
-    monkeypatch.setitem(COMPILED, Program.structure, full)
+    monkeypatch.setitem(COMPILED, of_model.of_structure, full)
     monkeypatch.setattr(parts, "_stage", full)
     with pytest.raises(MemoryError, match="chunk"):
         fresh.get_forces(crystal())
@@ -274,7 +275,7 @@ def test_an_energy_alone_computes_no_derivative(calc, monkeypatch):
         raise AssertionError("derivatives were computed")
 
     with monkeypatch.context() as patch:
-        patch.setitem(COMPILED, Program.structure, derivatives)
+        patch.setitem(COMPILED, of_model.of_structure, derivatives)
         energy = atoms.get_potential_energy()
         assert set(calc.results) == {"energy", "free_energy", "energies"}
         with pytest.raises(AssertionError, match="derivatives were computed"):

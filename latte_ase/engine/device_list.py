@@ -11,12 +11,13 @@ import numpy as np
 
 from latte_ase.engine import out_of_memory
 from latte_ase.engine.evaluator import Stats
-from latte_ase.engine.parts import Motion, Part, split
+from latte_ase.engine.parts import Part, split
 from latte_ase.geometry.buckets import Buckets, parts_of
 from latte_ase.geometry.graph import Graph, Packed, Shape, pack
 from latte_ase.geometry.neighbours import VerletList, equal
 from latte_ase.model.domain import Suspects
 from latte_ase.model.potential import Potential
+from latte_ase.model.program import Motion
 
 SMALLEST = Shape(blocks=4, block=8, neighbours=(8,))
 """Every bucket has room for this: compiling one more for a smaller structure would not pay."""

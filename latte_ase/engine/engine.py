@@ -20,15 +20,17 @@ import numpy as np
 from latte_ase.engine import hessian, out_of_memory, parts
 from latte_ase.engine.device_list import DeviceList, PairLists, Target
 from latte_ase.engine.devices import find_device
-from latte_ase.engine.evaluator import Evaluator, Program, Stats, Weights
+from latte_ase.engine.evaluator import Evaluator, Stats
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.engine.kernels import choose_kernel
 from latte_ase.engine.output import Output
 from latte_ase.engine.threads import cores
 from latte_ase.geometry.graph import Shape
+from latte_ase.model import derivatives
 from latte_ase.model.committee import replaced
 from latte_ase.model.domain import Excursion
 from latte_ase.model.potential import Potential
+from latte_ase.model.program import Weights
 
 SKIN = 0.7
 """Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
@@ -155,17 +157,17 @@ class Engine:
 
     def energies(self, atoms) -> np.ndarray:
         """Site energies (atoms,) in eV with E0, float64; no derivative is computed."""
-        present, energies = self._of_atoms(Program.energies, atoms)
+        present, energies = self._of_atoms(derivatives.energies, atoms)
         return present.total(energies)
 
     def atomic_virials(self, atoms) -> np.ndarray:
         """SUM_k g_ik (x) D_ik of each atom, (atoms, 3, 3) in eV, float64; their sum is the virial."""
-        present, virials = self._of_atoms(Program.atomic_virials, atoms)
+        present, virials = self._of_atoms(derivatives.atomic_virials, atoms)
         return present.packed.gather(virials)
 
     def descriptors(self, atoms) -> np.ndarray:
         """Invariants of each atom as the descriptor makes them, (atoms, features) float64."""
-        present, features = self._of_atoms(Program.features, atoms)
+        present, features = self._of_atoms(derivatives.features, atoms)
         return present.packed.gather(features)
 
     @_exclusive
@@ -193,7 +195,7 @@ class Engine:
         for vectors in np.split(padded, padded.shape[-1] // PROBES, axis=-1):
             spread = present.packed.spread(vectors, self.dtype)
             with self._explained(present):
-                product = self.evaluator(Program.hessian_products, present.graph, *motion, spread)
+                product = self.evaluator(derivatives.hessian_products, present.graph, motion, spread)
             products.append(present.packed.gather(product))
         return hessian.expand(pattern, colours, np.concatenate(products, axis=-1)[..., : probes.shape[-1]])
 
@@ -216,9 +218,9 @@ class Engine:
         motion = present.motion(displacements, deformation, self.dtype)
         with self._explained(present):
             if len(present.parts) == 1:
-                used = {"used": present.packed.used}
-                found = self.evaluator(Program.structure, present.graph, *motion, weights=weights, **used)
-                energies, forces, virial = found
+                energies, forces, virial = self.evaluator(
+                    derivatives.of_structure, present.graph, motion, weights=weights, used=present.packed.used
+                )
             else:
                 with self.evaluator.counted():
                     found = parts.structure(self.evaluator, present.parts, motion, present.reverse, weights)
@@ -226,15 +228,15 @@ class Engine:
         return Output(present.total(energies), present.packed.gather(forces), virial.astype(np.float64))
 
     @_exclusive
-    def _of_atoms(self, method, atoms) -> tuple[DeviceList, np.ndarray]:
-        """The list, and results of a method of `Program` that needs no other atom's, in the order of the graph."""
+    def _of_atoms(self, function, atoms) -> tuple[DeviceList, np.ndarray]:
+        """The list, and results of a function that needs no other atom's, in the order of the graph."""
         present, displacements, deformation = self.place(atoms)
         motion = present.motion(displacements, deformation, self.dtype)
         with self._explained(present):
             if len(present.parts) == 1 or self.potential.architecture.descriptor.n_rounds > 1:
-                return present, self.evaluator(method, present.graph, *motion, used=present.packed.used)
+                return present, self.evaluator(function, present.graph, motion, used=present.packed.used)
             with self.evaluator.counted():
-                return present, present.joined(parts.of_each(self.evaluator, method, present.parts, motion))
+                return present, present.joined(parts.of_each(self.evaluator, function, present.parts, motion))
 
     def _explained(self, present: DeviceList):
         atoms, pairs = len(present.packed.layout.place), len(present.verlet.pairs.i)

@@ -1,8 +1,8 @@
-"""The evaluator: padded graphs of one or many structures in, energies and their derivatives out.
+"""The evaluator: padded graphs of one or many structures in, energies and their derivatives out, compiled and counted.
 
-`Program` is what is computed, as functions that can be traced: inside the loops of dynamics and in the loss of training.
-`Evaluator` calls them compiled, with one potential's weights on one device in one precision, and counts.  Calculator,
-predictions, chunks, dynamics, training, validation and committees compute through these two and in no other way.
+The functions themselves are those of `model.derivatives`, which can also be traced, inside the loops of dynamics and in the
+loss of training.  Calculator, predictions, chunks, dynamics, training, validation and committees compute by these and in no
+other way.
 """
 
 from __future__ import annotations
@@ -11,149 +11,17 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from latte_ase.engine.jit import jit, traces
 from latte_ase.geometry.graph import Graph
 from latte_ase.model import derivatives
-from latte_ase.model.derivatives import Derivatives
-from latte_ase.model.message_passing import PairGradients
 from latte_ase.model.moments import kernel as kernel_context
-from latte_ase.model.potential import Architecture, Potential, device_constants
-
-
-class Weights(NamedTuple):
-    """Numbers of a potential, as `Program` takes them.
-
-    Attributes:
-        params: trained parameters.
-        constants: see `potential.device_constants`.
-    """
-
-    params: Any
-    constants: Any
-
-
-def weights_of(potential: Potential, dtype) -> Weights:
-    """Weights as NumPy arrays of one precision."""
-    tree = Weights(potential.params, device_constants(potential))
-    return jax.tree.map(lambda a: np.asarray(a, dtype), tree)
-
-
-class OfStructures(NamedTuple):
-    """Results of a graph of several structures.
-
-    Attributes:
-        energy: (structures,) eV, without E0.
-        forces: (blocks, block, 3) eV/Angstrom; 0 where padded.
-        virial: (structures, 3, 3) eV.
-    """
-
-    energy: Any
-    forces: Any
-    virial: Any
-
-
-class OfStructure(NamedTuple):
-    """Results of a graph of one structure.
-
-    Attributes:
-        energies: (blocks, block) site energies without E0, eV; 0 where padded.
-        forces: (blocks, block, 3) eV/Angstrom; 0 where padded.
-        virial: (3, 3) eV.
-    """
-
-    energies: Any
-    forces: Any
-    virial: Any
-
-
-@dataclass(frozen=True)
-class Program:
-    """Functions of one architecture on graphs, in the order that suits a device; the key of what is compiled.
-
-    All take a graph, the displacements (blocks, block, 3) in Angstrom and the deformations (structures, 3, 3) since its pair
-    list was built (None: none), and `used`, the number of blocks that hold atoms: where it is given, a CPU
-    computes these alone, in a loop that cannot be differentiated in reverse.
-
-    Attributes:
-        architecture: of the potential.
-        one_by_one: whether blocks are computed one after the other, which keeps them in a core's cache; otherwise all at
-            once, which fills a GPU.
-    """
-
-    architecture: Architecture
-    one_by_one: bool
-
-    @classmethod
-    def on(cls, platform: str, architecture: Architecture) -> Program:
-        """Program for a platform of JAX, such as "cpu" or "gpu"."""
-        return cls(architecture, platform == "cpu")
-
-    def energies(self, weights: Weights, graph: Graph, displacements=None, deformation=None, *, used=None, own=None):
-        """Site energies (blocks, block) in eV without E0; no derivative is computed."""
-        how = self._order(graph, used)
-        return derivatives.energies(self.architecture, *weights, graph, displacements, deformation, own=own, **how)
-
-    def features(self, weights: Weights, graph: Graph, displacements=None, deformation=None, *, used=None, own=None):
-        """Invariants of every atom, (blocks, block, features)."""
-        how = self._order(graph, used)
-        return derivatives.features(self.architecture, *weights, graph, displacements, deformation, own=own, **how)
-
-    def pair_gradients(
-        self, weights: Weights, graph: Graph, displacements=None, deformation=None, *, used=None, own=None
-    ) -> PairGradients:
-        """Site energies, and their derivatives with respect to pairs."""
-        how = self._order(graph, used)
-        return derivatives.pair_gradients(
-            self.architecture, *weights, graph, displacements, deformation, own=own, **how
-        )
-
-    def atomic_virials(
-        self, weights: Weights, graph: Graph, displacements=None, deformation=None, *, used=None, own=None
-    ):
-        """SUM_k g_ik (x) D_ik of every atom, (blocks, block, 3, 3) in eV."""
-        return self.pair_gradients(weights, graph, displacements, deformation, used=used, own=own).virials
-
-    def derivatives(
-        self, weights: Weights, graph: Graph, displacements=None, deformation=None, *, used=None
-    ) -> Derivatives:
-        """Site energies, forces, and virials of atoms."""
-        how = self._order(graph, used)
-        return derivatives.derivatives(self.architecture, *weights, graph, displacements, deformation, **how)
-
-    def structure(
-        self, weights: Weights, graph: Graph, displacements=None, deformation=None, *, used=None
-    ) -> OfStructure:
-        """Site energies, forces and virial of the only structure of a graph."""
-        found = self.derivatives(weights, graph, displacements, deformation, used=used)
-        return OfStructure(found.energies, found.forces, jnp.sum(found.virials, axis=(0, 1)))
-
-    def structures(
-        self, weights: Weights, graph: Graph, count: int, displacements=None, deformation=None
-    ) -> OfStructures:
-        """Energies, forces and virials of `count` structures."""
-        found = self.derivatives(weights, graph, displacements, deformation)
-        owner = graph.structure.reshape(-1)
-        energy = jax.ops.segment_sum(found.energies.reshape(-1), owner, count)
-        virial = jax.ops.segment_sum(found.virials.reshape(-1, 3, 3), owner, count)
-        return OfStructures(energy, found.forces, virial)
-
-    def hessian_products(self, weights: Weights, graph: Graph, displacements, deformation, probes):
-        """Products of the Hessian with vectors (blocks, block, 3, probes), in eV/Angstrom^2."""
-        how = self._order(graph, None)
-        return derivatives.hessian_products(
-            self.architecture, *weights, graph, displacements, deformation, probes, **how
-        )
-
-    def _order(self, graph: Graph, used) -> dict[str, Any]:
-        if not self.one_by_one:
-            return {"at_once": graph.species.shape[0]}
-        return {"at_once": 1} if used is None else {"used": used}
+from latte_ase.model.potential import Potential
+from latte_ase.model.program import Program, Weights, weights_of
 
 
 @dataclass
@@ -177,18 +45,18 @@ class Stats:
 
 
 COMPILED = {
-    method: jit(method, static_argnums=0)
-    for method in (
-        Program.energies,
-        Program.features,
-        Program.pair_gradients,
-        Program.atomic_virials,
-        Program.derivatives,
-        Program.structure,
-        Program.hessian_products,
+    function: jit(function, static_argnums=0)
+    for function in (
+        derivatives.energies,
+        derivatives.features,
+        derivatives.pair_gradients,
+        derivatives.atomic_virials,
+        derivatives.derivatives,
+        derivatives.of_structure,
+        derivatives.hessian_products,
     )
 }
-"""Methods of `Program`, compiled; all take the program and the weights first."""
+"""Functions of `model.derivatives`, compiled; all take a program and weights first."""
 
 
 class Evaluator:
@@ -244,18 +112,19 @@ class Evaluator:
                 self.stats.calls += calls
                 self.stats.compilations += traces.count - before
 
-    def __call__(self, method: Callable, graph: Graph, *arrays, weights: Weights | None = None, **blocks):
-        """Results of a compiled function as NumPy arrays.
+    def __call__(self, function: Callable, graph: Graph, *arrays, weights: Weights | None = None, used=None) -> Any:
+        """Results of a function of `model.derivatives` as NumPy arrays.
 
         Args:
-            method: of `Program`, such as `Program.structure`.
+            function: one of `COMPILED`.
             graph: padded arrays, on the host or the device.
-            *arrays: displacements, deformations, and what else the method takes.
+            *arrays: the motion, and what else the function takes.
             weights: in place of the potential's.
-            **blocks: `used` and `own` of the method.
+            used: number of blocks that hold atoms.
         """
+        known = {} if used is None else {"used": used}
         with self.precision(), self.counted():
-            return self.fetch(COMPILED[method](self.program, weights or self.weights, graph, *arrays, **blocks))
+            return self.fetch(COMPILED[function](self.program, weights or self.weights, graph, *arrays, **known))
 
     @contextmanager
     def compiling(self, key):

@@ -12,11 +12,12 @@ from functools import cache, partial
 import jax
 import numpy as np
 
-from latte_ase.engine.evaluator import Program, weights_of
 from latte_ase.geometry.graph import pack
 from latte_ase.geometry.neighbours import neighbour_list
+from latte_ase.model.derivatives import of_structure
 from latte_ase.model.moments import KERNELS, kernel, moments
 from latte_ase.model.potential import Architecture, Potential, init_params
+from latte_ase.model.program import Program, weights_of
 from latte_ase.model.radial import BUMP
 
 GPUS = ("gpu", "cuda", "rocm")
@@ -107,7 +108,7 @@ def measure(architecture: Architecture, device, names: tuple[str, ...] = ("xla",
     potential = _random_potential(architecture)
     program = Program(architecture, one_by_one=False)
     arrays = weights_of(potential, np.float32), _sample(architecture)
-    run = jax.jit(program.structure)
+    run = jax.jit(partial(of_structure, program))
 
     times = {name: float("inf") for name in names}
     with jax.enable_x64(False), jax.default_device(device):

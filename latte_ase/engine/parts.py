@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase.engine.evaluator import COMPILED, Evaluator, Program, Weights
+from latte_ase.engine.evaluator import COMPILED, Evaluator
 from latte_ase.engine.jit import jit
 from latte_ase.engine.threads import at_once
 from latte_ase.geometry.graph import Graph
 from latte_ase.model import derivatives, message_passing
+from latte_ase.model.program import Motion, Program, Weights
 
 
 class Part(NamedTuple):
@@ -64,7 +65,7 @@ def split(graph: Graph, used: int, parts: int) -> list[Part]:
 @partial(jit, static_argnums=(0, 1, 2))
 def _stage(stage, program: Program, step: int, weights: Weights, *arrays, **keywords):
     """A stage of `message_passing.in_exchange` for one part."""
-    return stage(program.architecture, step, *weights, *arrays, **keywords)
+    return stage(program, step, weights, *arrays, **keywords)
 
 
 @jit
@@ -100,30 +101,14 @@ def _joined(parts, starts):
     return jax.tree.map(join, *parts)
 
 
-class Motion(NamedTuple):
-    """What moved since a list was built, in the order of the graph.
-
-    Attributes:
-        displacements: (blocks, block, 3) in Angstrom.
-        deformation: (1, 3, 3).
-    """
-
-    displacements: Any
-    deformation: Any
-
-
-AT_REST = Motion(None, None)
-"""Nothing moved."""
-
-
-def of_each(evaluator: Evaluator, method: Callable, parts: Sequence[Part], motion: Motion) -> list:
-    """Results of a method of `Program` that needs no other atom's, part by part, on the device."""
-    function = partial(COMPILED[method], evaluator.program, evaluator.weights)
-    return _in_threads(evaluator, function, parts, motion, key=(method, evaluator.program), each=[{}] * len(parts))
+def of_each(evaluator: Evaluator, function: Callable, parts: Sequence[Part], motion: Motion) -> list:
+    """Results of one of `COMPILED`, for a descriptor of one round, part by part, on the device."""
+    compiled = partial(COMPILED[function], evaluator.program, evaluator.weights)
+    return _in_threads(evaluator, compiled, parts, motion, key=(function, evaluator.program), each=[{}] * len(parts))
 
 
 def _in_threads(evaluator, function: Callable, parts: Sequence[Part], motion: Motion, *, key, each) -> list:
-    """Results of a compiled function of (graph, displacements, deformation), each part by a thread of its own.
+    """Results of a compiled function of (graph, motion), each part by a thread of its own.
 
     Args:
         evaluator: whose precision and device are used.
@@ -136,9 +121,9 @@ def _in_threads(evaluator, function: Callable, parts: Sequence[Part], motion: Mo
 
     def one(work):
         part, keywords = work
-        own = None if motion.displacements is None else part.of(motion.displacements)
+        moved = motion if motion.displacements is None else motion._replace(own=part.of(motion.displacements))
         with evaluator.precision():  # settings of JAX belong to a thread
-            return jax.block_until_ready(function(part.graph, *motion, own=own, used=part.used, **keywords))
+            return jax.block_until_ready(function(part.graph, moved, used=part.used, **keywords))
 
     work = list(zip(parts, each, strict=True))
     with evaluator.compiling((key, tuple(np.shape(a) for a in jax.tree.leaves(parts[0].graph)))) as is_first:

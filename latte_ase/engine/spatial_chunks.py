@@ -22,15 +22,16 @@ import numpy as np
 
 from latte_ase.engine import out_of_memory
 from latte_ase.engine.engine import Engine
-from latte_ase.engine.evaluator import Program
 from latte_ase.engine.output import Output
-from latte_ase.engine.parts import AT_REST, of_each, split
+from latte_ase.engine.parts import of_each, split
 from latte_ase.geometry.buckets import Buckets, parts_of
 from latte_ase.geometry.graph import Packed, pack
 from latte_ase.geometry.neighbours import Pairs, complete_cell, neighbour_list, reduction
+from latte_ase.model.derivatives import pair_gradients
 from latte_ase.model.domain import Excursion
 from latte_ase.model.message_passing import PairGradients
 from latte_ase.model.potential import Architecture
+from latte_ase.model.program import AT_REST
 
 ATOMS = 50_000
 """Atoms of a chunk.  Fewer need less memory, but list more atoms twice: a shell of one cutoff around each."""
@@ -249,6 +250,6 @@ def _compute(engine: Engine, work: _Work) -> PairGradients:
         out_of_memory.explained(len(work.chunk.own), len(work.i), device=engine.device, dtype=engine.dtype),
         evaluator.counted(),
     ):
-        found = of_each(evaluator, Program.pair_gradients, parts, AT_REST)
+        found = of_each(evaluator, pair_gradients, parts, AT_REST)
         used = [jax.tree.map(lambda a, p=p: np.asarray(a)[: p.used], r) for r, p in zip(found, parts, strict=True)]
         return jax.tree.map(lambda *a: np.concatenate(a), *used)

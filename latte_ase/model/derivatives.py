@@ -16,8 +16,16 @@ import jax
 import jax.numpy as jnp
 
 from latte_ase.geometry.graph import Graph
-from latte_ase.model.message_passing import PairGradients, in_exchange, over_blocks, states_of, update_block, whole
-from latte_ase.model.potential import Architecture, site_energies
+from latte_ase.model.message_passing import (
+    PairGradients,
+    in_exchange,
+    masked_energies,
+    over_blocks,
+    states_of,
+    update_block,
+    whole,
+)
+from latte_ase.model.program import AT_REST, Motion, Program, Weights
 
 
 class Derivatives(NamedTuple):
@@ -34,71 +42,88 @@ class Derivatives(NamedTuple):
     virials: jax.Array
 
 
-def _in_last_round(function, architecture: Architecture, arrays, how):
-    """`function(block, edges, received)` of every block after all rounds but the last; as `over_blocks`."""
-    state = states_of(architecture.descriptor.n_rounds, whole(architecture, arrays, how))[-1][0]
-    return over_blocks(function, architecture, *arrays, state=state, **how)
+class OfStructure(NamedTuple):
+    """Results of a graph of one structure.
+
+    Attributes:
+        energies: (blocks, block) site energies without E0, eV; 0 where padded.
+        forces: (blocks, block, 3) eV/Angstrom; 0 where padded.
+        virial: (3, 3) eV.
+    """
+
+    energies: jax.Array
+    forces: jax.Array
+    virial: jax.Array
 
 
-def energies(
-    architecture: Architecture,
-    params,
-    constants,
-    graph: Graph,
-    displacements=None,
-    deformation=None,
-    *,
-    own=None,
-    used=None,
-    at_once=1,
-):
-    """Site energies (blocks, block) in eV without E0, and no derivative.
+class OfStructures(NamedTuple):
+    """Results of a graph of several structures.
+
+    Attributes:
+        energy: (structures,) eV, without E0.
+        forces: (blocks, block, 3) eV/Angstrom; 0 where padded.
+        virial: (structures, 3, 3) eV.
+    """
+
+    energy: jax.Array
+    forces: jax.Array
+    virial: jax.Array
+
+
+def energies(program: Program, weights: Weights, graph: Graph, motion: Motion = AT_REST, *, used=None):
+    """Site energies (blocks, block) in eV without E0; no derivative is computed.
 
     Args:
-        architecture, params, constants: the potential.
+        program: what is computed.
+        weights: of the potential.
         graph: the structures.
-        displacements: (all blocks, block, 3) u since the list was built, Angstrom; None where nothing moved.
-        deformation: (structures, 3, 3) F since then; None for 1.
-        own: (blocks, block, 3) u of the atoms of these blocks, where `graph` holds some of all blocks; only for
-            descriptors of one round.
-        used: () int, compute this many blocks and leave the others 0.  Cannot be differentiated in reverse;
-            default all blocks, in a loop that can.
-        at_once: without `used`, blocks computed together; 1 keeps a CPU's cache, all fill a GPU.
+        motion: of their atoms since the pair list was built.
+        used: () int, number of blocks that hold atoms: one by one, only these are computed, in a loop that cannot be
+            differentiated in reverse, and the others are 0; None for all blocks, in a loop that can.
     """
 
     def block(block, edges, received):
-        return block.is_atom * site_energies(
-            architecture, block.rows, edges, block.neighbour_species, block.own, received
-        )
+        return masked_energies(program, block, edges, received, block.own)
 
-    arrays = (params, constants, graph, displacements, deformation)
-    how = {"own": own, "used": used, "at_once": at_once}
-    return _in_last_round(block, architecture, arrays, how)
+    return _in_last_round(block, program, weights, graph, motion, used)
+
+
+def features(program: Program, weights: Weights, graph: Graph, motion: Motion = AT_REST, *, used=None):
+    """Descriptor of every atom (blocks, block, features); 0 where padded.  Arguments as `energies`."""
+    step = program.architecture.descriptor.n_rounds - 1
+
+    def block(block, edges, received):
+        found, _ = update_block(program, step, block, edges, received, block.own)
+        return block.is_atom[:, None] * found
+
+    return _in_last_round(block, program, weights, graph, motion, used)
+
+
+def _in_last_round(function, program: Program, weights: Weights, graph: Graph, motion: Motion, used):
+    """Results of `function(block, edges, received)` of every block after all rounds but the last."""
+    exchange = whole(program, weights, graph, motion, used)
+    state = states_of(program.architecture.descriptor.n_rounds, exchange)[-1][0]
+    return over_blocks(function, program, weights, graph, motion, used=used, state=state)
 
 
 def pair_gradients(
-    architecture: Architecture,
-    params,
-    constants,
-    graph: Graph,
-    displacements=None,
-    deformation=None,
-    *,
-    own=None,
-    used=None,
-    at_once=1,
+    program: Program, weights: Weights, graph: Graph, motion: Motion = AT_REST, *, used=None
 ) -> PairGradients:
-    """Energies and their derivatives with respect to pairs; arguments as `energies`.
+    """Energies and their derivatives with respect to pairs.  Arguments as `energies`.
 
-    Parts of a graph can be computed apart, see `in_exchange`.
+    Parts of a graph can be computed separately, see `message_passing.in_exchange`.
     """
-    how = {"own": own, "used": used, "at_once": at_once}
-    exchange = whole(architecture, (params, constants, graph, displacements, deformation), how)
-    return in_exchange(architecture.descriptor.n_rounds, exchange)[0]
+    exchange = whole(program, weights, graph, motion, used)
+    return in_exchange(program.architecture.descriptor.n_rounds, exchange)[0]
+
+
+def atomic_virials(program: Program, weights: Weights, graph: Graph, motion: Motion = AT_REST, *, used=None):
+    """Virial SUM_k g_ik (x) D_ik of every atom, (blocks, block, 3, 3) in eV.  Arguments as `energies`."""
+    return pair_gradients(program, weights, graph, motion, used=used).virials
 
 
 def forces_of_pairs(gradients, reverse):
-    """F_i = SUM_k g_ik - g_rev(ik).
+    """Forces F_i = SUM_k g_ik - g_rev(ik).
 
     Args:
         gradients: per group (blocks, block, k, 3).
@@ -113,58 +138,41 @@ def forces_of_pairs(gradients, reverse):
 
 
 def derivatives(
-    architecture: Architecture,
-    params,
-    constants,
-    graph: Graph,
-    displacements=None,
-    deformation=None,
-    *,
-    used=None,
-    at_once=1,
+    program: Program, weights: Weights, graph: Graph, motion: Motion = AT_REST, *, used=None
 ) -> Derivatives:
-    """Energies, forces and virials; arguments as `energies`."""
-    how = {"used": used, "at_once": at_once}
-    pairs = pair_gradients(architecture, params, constants, graph, displacements, deformation, **how)
+    """Energies, forces, and virials of atoms.  Arguments as `energies`."""
+    pairs = pair_gradients(program, weights, graph, motion, used=used)
     forces = forces_of_pairs(pairs.gradients, tuple(group.reverse for group in graph.groups))
     return Derivatives(pairs.energies, forces, pairs.virials)
 
 
-def features(
-    architecture: Architecture,
-    params,
-    constants,
-    graph: Graph,
-    displacements=None,
-    deformation=None,
-    *,
-    own=None,
-    used=None,
-    at_once=1,
-):
-    """Descriptor of every atom (blocks, block, features); 0 where padded.  Arguments as `energies`."""
-
-    step = architecture.descriptor.n_rounds - 1
-
-    def block(block, edges, received):
-        found, _ = update_block(architecture, step, block, edges, received, block.own)
-        return block.is_atom[:, None] * found
-
-    arrays = (params, constants, graph, displacements, deformation)
-    how = {"own": own, "used": used, "at_once": at_once}
-    return _in_last_round(block, architecture, arrays, how)
+def of_structure(
+    program: Program, weights: Weights, graph: Graph, motion: Motion = AT_REST, *, used=None
+) -> OfStructure:
+    """Energies, forces and virial of the only structure of a graph.  Arguments as `energies`."""
+    found = derivatives(program, weights, graph, motion, used=used)
+    return OfStructure(found.energies, found.forces, jnp.sum(found.virials, axis=(0, 1)))
 
 
-def hessian_products(
-    architecture: Architecture, params, constants, graph: Graph, displacements, deformation, probes, *, at_once=1
-):
+def of_structures(
+    program: Program, weights: Weights, graph: Graph, count: int, motion: Motion = AT_REST
+) -> OfStructures:
+    """Energies, forces and virials of `count` structures.  Other arguments as `energies`."""
+    found = derivatives(program, weights, graph, motion)
+    owner = graph.structure.reshape(-1)
+    energy = jax.ops.segment_sum(found.energies.reshape(-1), owner, count)
+    virial = jax.ops.segment_sum(found.virials.reshape(-1, 3, 3), owner, count)
+    return OfStructures(energy, found.forces, virial)
+
+
+def hessian_products(program: Program, weights: Weights, graph: Graph, motion: Motion, probes):
     """Products of the Hessian d2E / dr dr with several vectors.
 
     The Hessian is symmetric, so its products with vectors are those of its transpose: one more
     reverse pass through the forces for each vector.
 
     Args:
-        architecture, params, constants, graph, displacements, deformation, at_once: as `energies`.
+        program, weights, graph, motion: as `energies`.
         probes: (blocks, block, 3, probes), the vectors.
 
     Returns:
@@ -172,7 +180,7 @@ def hessian_products(
     """
 
     def forces(u):
-        return derivatives(architecture, params, constants, graph, u, deformation, at_once=at_once).forces
+        return derivatives(program, weights, graph, motion._replace(displacements=u)).forces
 
-    _, pull = jax.vjp(forces, displacements)
+    _, pull = jax.vjp(forces, motion.displacements)
     return -jax.vmap(lambda probe: pull(probe)[0], in_axes=-1, out_axes=-1)(probes)

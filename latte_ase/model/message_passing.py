@@ -17,7 +17,8 @@ import jax.numpy as jnp
 
 from latte_ase.geometry.graph import Graph
 from latte_ase.model.descriptors.base import Shared
-from latte_ase.model.potential import Architecture, site_energies, species_tables
+from latte_ase.model.potential import site_energies, species_tables
+from latte_ase.model.program import Motion, Program, Weights
 
 
 class PairGradients(NamedTuple):
@@ -70,7 +71,7 @@ class AtomBlock(NamedTuple):
     own: Any
 
 
-class _Motion(NamedTuple):
+class _Pairs(NamedTuple):
     """What makes edge vectors of the list, of one block or with a leading axis of all.
 
     Attributes:
@@ -117,48 +118,45 @@ def _is_shared(table):
 
 
 def over_blocks(
-    function,
-    architecture,
-    params,
-    constants,
+    function: Callable,
+    program: Program,
+    weights: Weights,
     graph: Graph,
-    displacements,
-    deformation,
+    motion: Motion,
     *more,
-    own=None,
     used=None,
-    at_once=1,
     state: RoundState,
 ):
-    """`function(block, edges, received, *rows of more)` of every block, in a round that starts from `state`.
+    """Results of `function(block, edges, received, *rows of more)` of every block, in a round that starts from `state`.
 
-    `more` are pytrees of arrays (blocks, ...); the other arguments are those of `energies`.
+    `more` are pytrees of arrays (blocks, ...); the other arguments are those of `derivatives.energies`.
     """
-    tables, structure = jax.tree.flatten(species_tables(architecture, params, constants), is_leaf=_is_shared)
+    tables, structure = jax.tree.flatten(species_tables(program.architecture, *weights), is_leaf=_is_shared)
     rows = [None if _is_shared(t) else jnp.asarray(t)[graph.species] for t in tables]
     blocks = AtomBlock(rows, graph.is_atom, tuple(group.species for group in graph.groups), state.own)
-    motion = _Motion(
+    displacements = motion.displacements
+    pairs = _Pairs(
         tuple(group.edges for group in graph.groups),
         tuple(group.neighbour for group in graph.groups),
-        displacements if own is None else own,
-        None if deformation is None else deformation[graph.structure],
+        displacements if motion.own is None else motion.own,
+        None if motion.deformation is None else motion.deformation[graph.structure],
     )
 
     def one(block, edges, received, *more):
         filled = [t.value if _is_shared(t) else row for t, row in zip(tables, block.rows, strict=True)]
         return function(block._replace(rows=jax.tree.unflatten(structure, filled)), edges, received, *more)
 
-    if used is None:
+    if used is None or not program.one_by_one:
         # A block is small enough to be computed again in the backward pass of training.
         once = jax.checkpoint(lambda inputs: one(*inputs), prevent_cse=False)
-        batch = None if at_once == 1 else min(at_once, graph.species.shape[0])
-        pairs = motion.edge_vectors(displacements), motion.received(state.sent)
-        return jax.lax.map(once, (blocks, *pairs, *more), batch_size=batch)
+        at_once = None if program.one_by_one else graph.species.shape[0]
+        inputs = blocks, pairs.edge_vectors(displacements), pairs.received(state.sent), *more
+        return jax.lax.map(once, inputs, batch_size=at_once)
 
     @jax.jit  # so that it is traced once, for its shapes and for the loop: half of the time of a trace
     def row(k):
         block, moved, *rest = jax.tree.map(
-            lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, motion, *more)
+            lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, pairs, *more)
         )
         return one(block, moved.edge_vectors(displacements), moved.received(state.sent), *rest)
 
@@ -170,9 +168,18 @@ def over_blocks(
     return jax.lax.fori_loop(first, used, put, empty)
 
 
-def update_block(architecture: Architecture, step: int, block: AtomBlock, edges, received, own):
+def update_block(program: Program, step: int, block: AtomBlock, edges, received, own):
     """What a round makes of a block; see `descriptors.base.Descriptor.update`."""
-    return architecture.descriptor.update(step, block.rows["descriptor"], edges, block.neighbour_species, own, received)
+    return program.architecture.descriptor.update(
+        step, block.rows["descriptor"], edges, block.neighbour_species, own, received
+    )
+
+
+def masked_energies(program: Program, block: AtomBlock, edges, received, own):
+    """Site energies of a block in the last round, (block,) in eV without E0; 0 where padded."""
+    return block.is_atom * site_energies(
+        program.architecture, block.rows, edges, block.neighbour_species, own, received
+    )
 
 
 class _Passed(NamedTuple):
@@ -195,51 +202,57 @@ def _pulled(pull, cotangent, edges):
     return gradients, virials, _Passed(own, received)
 
 
-def forward(architecture: Architecture, step: int, *arrays, state: RoundState, **how):
-    """A round that is not the last: what its atoms keep, and what they send.  Arguments as `energies`."""
+def forward(program: Program, step: int, *arrays, state: RoundState, used=None):
+    """A round that is not the last: what its atoms keep, and what they send.
+
+    Args:
+        program: what is computed.
+        step: number of the round.
+        *arrays: weights, graph and motion.
+        state: what the round starts from.
+        used: number of blocks that hold atoms.
+    """
 
     def block(block, edges, received):
-        return update_block(architecture, step, block, edges, received, block.own)
+        return update_block(program, step, block, edges, received, block.own)
 
-    return over_blocks(block, architecture, *arrays, state=state, **how)
+    return over_blocks(block, program, *arrays, state=state, used=used)
 
 
-def last(architecture: Architecture, step: int, *arrays, state: RoundState, **how) -> tuple[PairGradients, _Passed]:
-    """The last round: energies, what they say of its pairs, and what goes back.  Arguments as `energies`."""
+def last(program: Program, step: int, *arrays, state: RoundState, used=None) -> tuple[PairGradients, _Passed]:
+    """The last round: energies, what they say of its pairs, and what goes back.  Arguments as `forward`."""
     del step  # of all stages the second argument
 
     def block(block, edges, received):
         def masked(edges, received, own):
-            return block.is_atom * site_energies(
-                architecture, block.rows, edges, block.neighbour_species, own, received
-            )
+            return masked_energies(program, block, edges, received, own)
 
         values, pull = jax.vjp(masked, edges, received, block.own)
         return values, *_pulled(pull, jnp.ones_like(values), edges)
 
-    values, gradients, virials, passed = over_blocks(block, architecture, *arrays, state=state, **how)
+    values, gradients, virials, passed = over_blocks(block, program, *arrays, state=state, used=used)
     return PairGradients(values, gradients, virials), passed
 
 
 def backward(
-    architecture: Architecture, step: int, *arrays, state: RoundState, cotangent, sum_so_far: PairGradients, **how
+    program: Program, step: int, *arrays, state: RoundState, cotangent, sum_so_far: PairGradients, used=None
 ) -> tuple[PairGradients, _Passed]:
     """A round that is not the last on the way back: its pairs added to those of the later rounds, and what goes back.
 
     Args:
-        architecture, step, arrays, state, how: as `forward` had them.
+        program, step, *arrays, state, used: as `forward` had them.
         cotangent: of what it gave.
         sum_so_far: of the rounds behind it.
     """
 
     def block(block, edges, received, cotangent):
         def update(edges, received, own):
-            return update_block(architecture, step, block, edges, received, own)
+            return update_block(program, step, block, edges, received, own)
 
         _, pull = jax.vjp(update, edges, received, block.own)
         return _pulled(pull, cotangent, edges)
 
-    gradients, virials, passed = over_blocks(block, architecture, *arrays, cotangent, state=state, **how)
+    gradients, virials, passed = over_blocks(block, program, *arrays, cotangent, state=state, used=used)
     gradients = tuple(a + b for a, b in zip(sum_so_far.gradients, gradients, strict=True))
     return sum_so_far._replace(gradients=gradients, virials=sum_so_far.virials + virials), passed
 
@@ -276,12 +289,11 @@ class Exchange(NamedTuple):
     give_back: Callable
 
 
-def whole(architecture: Architecture, arrays, how) -> Exchange:
+def whole(program: Program, weights: Weights, graph: Graph, motion: Motion, used=None) -> Exchange:
     """One part that is the graph."""
-    graph = arrays[2]
 
     def run(stage, step, each):
-        return [stage(architecture, step, *arrays, **keywords, **how) for keywords in each]
+        return [stage(program, step, weights, graph, motion, used=used, **keywords) for keywords in each]
 
     def give_back(received):
         return [sent_back(received[0], tuple(group.reverse for group in graph.groups))]

@@ -230,16 +230,6 @@ def species_tables(architecture: Architecture, params, constants):
     return tables
 
 
-def device_constants(potential: Potential) -> dict[str, np.ndarray]:
-    """Constants of a potential in the form that `species_tables` takes."""
-    constants = {k: potential.constants[k] for k in ("mean", "deviation", "scale")}
-    if potential.architecture.repulsion:
-        constants["repulsion"] = repulsion.tables(
-            potential.architecture.numbers, potential.constants["repulsion_range"]
-        )
-    return constants
-
-
 def site_energies(architecture: Architecture, table, edges, neighbour_species, own=None, received=None):
     """Site energies of a block of atoms, without E0: the last round of the descriptor, and the network.
 

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from latte_ase.engine.evaluator import Program, Weights
 from latte_ase.engine.jit import jit
 from latte_ase.geometry.graph import Graph
+from latte_ase.model.derivatives import of_structure
+from latte_ase.model.program import Motion, Program, Weights
 from latte_ase.simulate.ensembles import Ensemble
 from latte_ase.simulate.state import State, System
 
@@ -125,7 +126,7 @@ def _with_forces(method: Method, setting: Setting, moved: State) -> State:
     graph = reference.graph
     padded = jnp.concatenate([u, jnp.zeros_like(u[:1])])[reference.atom].reshape(*graph.is_atom.shape, 3)
     deformation = (1 + moved.strain) * jnp.eye(3, dtype=u.dtype)[None]
-    result = method.program.structure(setting.weights, graph, padded, deformation, used=reference.used)
+    result = of_structure(method.program, setting.weights, graph, Motion(padded, deformation), used=reference.used)
     return moved._replace(
         forces=result.forces.reshape(-1, 3)[reference.place],
         energies=result.energies.reshape(-1)[reference.place],

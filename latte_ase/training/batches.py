@@ -10,10 +10,10 @@ import jax
 import numpy as np
 
 from latte_ase.engine.devices import find_device
-from latte_ase.engine.evaluator import Program
 from latte_ase.geometry.buckets import Buckets, planned
 from latte_ase.geometry.graph import Graph, Grouping, choose_block, join, lay_out, pack
 from latte_ase.model.potential import Potential
+from latte_ase.model.program import Program
 from latte_ase.training.dataset import Frame
 
 DTYPE = np.float32

@@ -14,7 +14,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from latte_ase.engine.evaluator import OfStructures, Program, Weights
+from latte_ase.model.derivatives import OfStructures, energies, of_structures
+from latte_ase.model.program import Motion, Program, Weights
 from latte_ase.training.batches import Batch
 from latte_ase.training.config import TrainingConfig
 
@@ -39,8 +40,8 @@ def inconsistency(
 def differences(program: Program, weights: Weights, batch: Batch, predicted: OfStructures, key, displacement: float):
     """Both differences per structure and atom, (structures,) each in eV/atom; arguments as `inconsistency`."""
     u, v = (displacement * _directions(k, batch) for k in jax.random.split(key))
-    displaced = program.energies(weights, batch.graph, u)
-    elsewhere = program.structures(weights, batch.graph, len(batch.energy), v)
+    displaced = energies(program, weights, batch.graph, Motion(u))
+    elsewhere = of_structures(program, weights, batch.graph, len(batch.energy), Motion(v))
     expected = predicted.energy - _per_structure((u * predicted.forces).sum(axis=-1), batch)
     taylor = _per_structure(displaced, batch) - expected
     spatial = elsewhere.energy - _per_structure(((u - v) * elsewhere.forces).sum(axis=-1), batch) - expected

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 
 from latte_ase.calculator import LatteCalculator
-from latte_ase.engine.evaluator import Program, Weights, weights_of
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.engine.jit import jit
+from latte_ase.model.derivatives import of_structures
 from latte_ase.model.potential import Potential
+from latte_ase.model.program import Program, Weights, weights_of
 from latte_ase.training import history
 from latte_ase.training.batches import DTYPE, Batch, Batches, cast, training_program
 from latte_ase.training.config import TrainingConfig
@@ -29,7 +30,7 @@ from latte_ase.training.trainer_state import TrainerState
 
 
 def _errors_of(program: Program, weights: Weights, batch: Batch) -> Errors:
-    return errors(program.structures(weights, batch.graph, len(batch.energy)), batch)
+    return errors(of_structures(program, weights, batch.graph, len(batch.energy)), batch)
 
 
 # compiled once per architecture and shape, whatever the number of trainings

@@ -10,7 +10,8 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase.engine.devices import find_device
-from latte_ase.engine.evaluator import Evaluator, Program
+from latte_ase.engine.evaluator import Evaluator
+from latte_ase.model import derivatives
 from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.model.potential import Architecture, Potential, feature_constants, init_params
 from latte_ase.training.batches import DTYPE, Batches
@@ -58,7 +59,7 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
     evaluator = Evaluator(potential, device=find_device(None), dtype=DTYPE, kernel="xla")
     for batch in batches():
         inside = np.asarray(batch.graph.is_atom, bool)
-        rows.append(evaluator(Program.features, batch.graph)[inside])
+        rows.append(evaluator(derivatives.features, batch.graph)[inside])
         kinds.append(np.broadcast_to(batch.graph.species.reshape(len(inside), -1), inside.shape)[inside])
     kinds = 0 * np.concatenate(kinds) if potential.architecture.shared else np.concatenate(kinds)
     mean, deviation = feature_constants(np.concatenate(rows), kinds, species)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from latte_ase.engine.evaluator import OfStructures
+from latte_ase.model.derivatives import OfStructures
 from latte_ase.training.batches import Batch
 
 

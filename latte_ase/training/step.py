@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from latte_ase.engine.evaluator import Program, Weights
 from latte_ase.engine.jit import jit
+from latte_ase.model.derivatives import of_structures
+from latte_ase.model.program import Program, Weights
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.consistency import inconsistency
 from latte_ase.training.loss import errors, loss
@@ -45,7 +46,7 @@ def make_step(
 
     def objective(trained, constants, batch, key):
         weights = Weights(parametrisation.params(trained), constants)
-        predicted = program.structures(weights, batch.graph, len(batch.energy))
+        predicted = of_structures(program, weights, batch.graph, len(batch.energy))
         sums = errors(predicted, batch, config.huber)
         total = loss(sums, of_labels)
         if config.consistency:

@@ -23,13 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from latte_ase.engine.evaluator import Program, Weights, weights_of
 from latte_ase.engine.jit import jit
 from latte_ase.io.frames import read_frames
 from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Committee, replaced
+from latte_ase.model.derivatives import derivatives
 from latte_ase.model.potential import Architecture, Potential
+from latte_ase.model.program import Program, Weights, weights_of
 from latte_ase.training.batches import DTYPE, Batches, training_program
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import prepare
@@ -109,7 +110,7 @@ def _rows(program: Program, weights: Weights, graph, probes):
     last = _last(program.architecture, weights.params)
 
     def results(last):
-        found = program.derivatives(weights._replace(params=replaced(weights.params, last)), graph)
+        found = derivatives(program, weights._replace(params=replaced(weights.params, last)), graph)
         return jnp.sum(found.energies), found.forces
 
     (energy, forces), pull = jax.vjp(results, last)

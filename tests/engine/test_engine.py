@@ -19,9 +19,9 @@ from ase.data import chemical_symbols
 from latte_ase.engine import parts
 from latte_ase.engine.devices import find_device
 from latte_ase.engine.engine import Engine
-from latte_ase.engine.evaluator import COMPILED, Program
+from latte_ase.engine.evaluator import COMPILED
 from latte_ase.engine.jit import traces
-from latte_ase.model import message_passing
+from latte_ase.model import derivatives, message_passing
 from latte_ase.training.config import load_config
 from latte_ase.training.initial import initial_potential
 
@@ -64,11 +64,11 @@ def cheap(monkeypatch):
     """Replaces the compiled functions by ones that compile at once, but are counted alike."""
 
     @partial(jax.jit, static_argnums=0)
-    def zeros(program, weights, graph, displacements, deformation, **blocks):
+    def zeros(program, weights, graph, motion, **blocks):
         traces.count += 1
         return 0.0 * graph.is_atom
 
-    monkeypatch.setitem(COMPILED, Program.energies, zeros)
+    monkeypatch.setitem(COMPILED, derivatives.energies, zeros)
 
 
 def test_a_list_serves_until_atoms_moved_and_the_numbers_are_those_of_a_fresh_list(potential, waters):

@@ -9,8 +9,9 @@ from ase import Atoms
 
 from latte_ase.engine import spatial_chunks
 from latte_ase.engine.engine import Engine
-from latte_ase.engine.evaluator import COMPILED, Program
+from latte_ase.engine.evaluator import COMPILED
 from latte_ase.geometry.neighbours import neighbour_list
+from latte_ase.model import derivatives
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def test_a_chunk_too_large_for_the_memory_is_explained(engine, monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 12345 bytes.")
 
-    monkeypatch.setitem(COMPILED, Program.pair_gradients, full)
+    monkeypatch.setitem(COMPILED, derivatives.pair_gradients, full)
     with pytest.raises(MemoryError, match=r"Out of memory on .*: 1[45] atoms with .* About \d+ atoms like these"):
         spatial_chunks.evaluate(engine, SYSTEMS["slab"], 15)
 

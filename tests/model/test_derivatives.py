@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -10,7 +11,7 @@ from ase import Atoms
 
 from latte_ase.geometry.graph import Grouping, Shape
 from latte_ase.model import derivatives
-from latte_ase.model.potential import device_constants
+from latte_ase.model.program import Motion, Program, weights_of
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -25,29 +26,28 @@ class Model:
 
     def __init__(self, potential, make_graph, options):
         self.potential, self.make_graph = potential, make_graph
-        self.weights = potential.architecture, potential.params, device_constants(potential)
+        self.weights = Program(potential.architecture), weights_of(potential, np.float64)
         mixed = self.potential.architecture.shared
         self.room = Shape(2, 8, (56,), Grouping.MIXED) if mixed else Shape(2, 8, (32, 24))
         self._energies = jax.jit(derivatives.energies, static_argnums=0, compiler_options=options)
-        self._derivatives = jax.jit(
-            derivatives.derivatives, static_argnums=0, static_argnames="at_once", compiler_options=options
-        )
+        self._derivatives = jax.jit(derivatives.derivatives, static_argnums=0, compiler_options=options)
 
-    def results(self, structures, steps=0, deformation=UNDEFORMED, *, at_once=1, shape=None, skin=0.0, padding=False):
+    def results(
+        self, structures, steps=0, deformation=UNDEFORMED, *, one_by_one=True, shape=None, skin=0.0, padding=False
+    ):
         """Derivatives of atoms, or of several structures one after the other, moved by `steps` since the list."""
         shape = shape or self.room
         graph, layout = self.make_graph(self.potential, structures, shape=shape, skin=skin)
         u = np.zeros((graph.is_atom.size, 3))
         u[layout.place] = steps
-        result = self._derivatives(
-            *self.weights, graph, u.reshape(*graph.is_atom.shape, 3), deformation, at_once=at_once
-        )
+        program, weights = replace(self.weights[0], one_by_one=one_by_one), self.weights[1]
+        result = self._derivatives(program, weights, graph, Motion(u.reshape(*graph.is_atom.shape, 3), deformation))
         wanted = np.delete(np.arange(graph.is_atom.size), layout.place) if padding else layout.place
         return derivatives.Derivatives(*(np.asarray(a).reshape(-1, *a.shape[2:])[wanted] for a in result))
 
     def energy(self, atoms):
         graph, _ = self.make_graph(self.potential, atoms, shape=self.room)
-        return float(self._energies(*self.weights, graph, np.zeros((*graph.is_atom.shape, 3)), UNDEFORMED).sum())
+        return float(self._energies(*self.weights, graph).sum())
 
 
 def agree(found, expected, tolerance=1e-12):
@@ -133,7 +133,7 @@ def test_neighbours_in_one_group_give_the_same(latte, water_like):
 
 
 def test_blocks_at_once_give_the_same_as_one_by_one(latte, water_like):
-    agree(latte.results(water_like, at_once=2), latte.results(water_like))
+    agree(latte.results(water_like, one_by_one=False), latte.results(water_like))
 
 
 def test_joined_structures_are_each_as_alone(latte, water_like):
@@ -150,15 +150,14 @@ def test_second_derivatives(tiny_potential, make_graph, cheap, water_like):
     direction = np.zeros((graph.is_atom.size, 3))
     direction[layout.place] = rng.normal(size=(5, 3))
     direction = direction.reshape(*graph.is_atom.shape, 3)
-    weights = potential.architecture, potential.params, device_constants(potential)
+    weights = Program(potential.architecture), weights_of(potential, np.float64)
     pick = rng.normal(size=direction.shape)
 
     @partial(jax.jit, static_argnums=0, compiler_options=cheap)
-    def value_and_slope(architecture, params, constants, graph, u):
+    def value_and_slope(program, weights, graph, u):
         def number(u):
-            return jnp.sum(pick * derivatives.derivatives(architecture, params, constants, graph, u, unit).forces)
+            return jnp.sum(pick * derivatives.derivatives(program, weights, graph, Motion(u)).forces)
 
-        unit = jnp.eye(3)[None]
         return jax.value_and_grad(number)(u)
 
     def along(t):

@@ -15,12 +15,12 @@ from latte_ase.model.potential import (
     FEATURE_FLOOR,
     Architecture,
     Potential,
-    device_constants,
     feature_constants,
     init_params,
     site_energies,
     species_tables,
 )
+from latte_ase.model.program import weights_of
 
 DESCRIPTOR = Latte(contractions="2,-:1,a,a", cutoff=4.0)
 
@@ -30,7 +30,7 @@ def block(request, tiny_potential, cheap):
     """A potential, and its compiled function (species, edges) -> features, energies of four atoms."""
     potential = tiny_potential(request.param)
     architecture = potential.architecture
-    weights = jax.tree.map(np.float32, (potential.params, device_constants(potential)))
+    weights = weights_of(potential, np.float32)
     tables = species_tables(architecture, *weights)
     neighbour_species = np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])
 

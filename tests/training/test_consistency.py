@@ -12,7 +12,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from latte_ase import LatteCalculator
-from latte_ase.engine.evaluator import Program, weights_of
+from latte_ase.model.derivatives import of_structures
+from latte_ase.model.program import Program, weights_of
 from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.consistency import _directions, differences, inconsistency
@@ -46,11 +47,11 @@ def batch(potential):
 @pytest.fixture(scope="module")
 def found(potential, batch):
     """Function (displacement, factor on the forces) -> both differences per structure."""
-    program, weights = Program.on("cpu", potential.architecture), weights_of(potential, np.float64)
+    program, weights = Program(potential.architecture), weights_of(potential, np.float64)
 
     @partial(jax.jit, static_argnums=())
     def both(displacement, factor):
-        predicted = program.structures(weights, batch.graph, 3)
+        predicted = of_structures(program, weights, batch.graph, 3)
         predicted = predicted._replace(forces=factor * predicted.forces)
         key = jax.random.key(0)
         return differences(program, weights, batch, predicted, key, displacement)
@@ -106,10 +107,10 @@ def test_of_first_order_where_forces_are_not_the_gradient(found):
 
 
 def test_the_loss_weighs_mean_squares(potential, batch, found):
-    program, weights = Program.on("cpu", potential.architecture), weights_of(potential, np.float64)
+    program, weights = Program(potential.architecture), weights_of(potential, np.float64)
     config = TrainingConfig(taylor_weight=3.0, spatial_weight=0.5, displacement=0.05)
     with jax.enable_x64(True):
-        predicted = program.structures(weights, batch.graph, 3)
+        predicted = of_structures(program, weights, batch.graph, 3)
         value = inconsistency(program, weights, batch, predicted, jax.random.key(0), config)
     taylor, spatial = found(0.05)
     assert taylor[2] == spatial[2] == 0  # room for a third structure, empty

@@ -13,7 +13,8 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from latte_ase import LatteCalculator
-from latte_ase.engine.evaluator import Program, weights_of
+from latte_ase.model.derivatives import of_structures
+from latte_ase.model.program import Program, weights_of
 from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
@@ -59,7 +60,7 @@ def test_the_sums_of_a_batch_equal_numpy(potential, first, second):
     shapes = buckets_of(prepared, 3)
     with jax.enable_x64(True):
         batch = make_batch(prepared, potential.reference_energies, shapes, 3, np.float64)  # room for a third
-        sums = _errors(Program.on("cpu", potential.architecture), weights_of(potential, np.float64), batch, 0.7)
+        sums = _errors(Program(potential.architecture), weights_of(potential, np.float64), batch, 0.7)
         total = float(loss(sums, (10.0, 1.0, 5.0)))
     found = Errors(*(float(x) for x in sums))
 
@@ -94,7 +95,7 @@ def linear(x):
 
 @partial(jax.jit, static_argnums=0)
 def _errors(program, weights, batch, delta):
-    return errors(program.structures(weights, batch.graph, 3), batch, delta)
+    return errors(of_structures(program, weights, batch.graph, 3), batch, delta)
 
 
 def sums_of(**known):

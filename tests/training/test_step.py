@@ -10,10 +10,10 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from latte_ase.engine.evaluator import Program, weights_of
 from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import Shape
 from latte_ase.io.model_file import flatten
+from latte_ase.model.program import Program, weights_of
 from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.dataset import prepare
@@ -63,7 +63,7 @@ def steps(potential):
         params, constants = weights_of(potential, np.float64)
         transformation = optimiser(CONFIG, 10)
         whole = everything(potential)
-        step = make_step(Program.on("cpu", potential.architecture), transformation, CONFIG, parametrisation=whole)
+        step = make_step(Program(potential.architecture), transformation, CONFIG, parametrisation=whole)
         start = OptimiserState(params, params, jax.jit(transformation.init)(params), np.zeros((), np.int32))
         ends = []
         for shape, size in ((tight, 2), (roomy, 4)):
@@ -123,9 +123,7 @@ def test_weak_supervision_changes_a_step_and_every_step_has_directions_of_its_ow
         batch = make_batch(prepared, potential.reference_energies, shapes, 2, np.float32)
         params, constants = weights_of(potential, np.float32)
         steepest = optax.sgd(1.0)
-        step = make_step(
-            Program.on("cpu", potential.architecture), steepest, config, parametrisation=everything(potential)
-        )
+        step = make_step(Program(potential.architecture), steepest, config, parametrisation=everything(potential))
         start = OptimiserState(params, params, steepest.init(params), np.int32(number))
         end, _ = jax.device_get(step(start, constants, batch))
         return end.params["network"]["Dense_0"]["kernel"] - params["network"]["Dense_0"]["kernel"]

@@ -12,9 +12,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from jax.flatten_util import ravel_pytree
 
 from latte_ase import LatteCalculator, load_model
-from latte_ase.engine.evaluator import Program, weights_of
 from latte_ase.io.model_file import save_model
 from latte_ase.model.committee import replaced
+from latte_ase.model.program import Program, weights_of
 from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty import assess, last_layer
@@ -28,7 +28,7 @@ def test_rows_are_differences_since_energies_are_linear(kind, tiny_potential, wa
     frame, batch, weights = _batched(potential, water_like)
     probes = np.zeros((1, *batch.graph.is_atom.shape, 3), np.float32)
     probes[0, 0, 1, 2] = 1.0  # the force on one atom along z
-    of_energy, of_forces = _rows(Program.on("cpu", potential.architecture), weights, batch.graph, probes)
+    of_energy, of_forces = _rows(Program(potential.architecture), weights, batch.graph, probes)
     energies, forces = _differences(potential, water_like)
     place = int(np.flatnonzero(_place(frame, batch) == 1)[0])
     for found, expected in ((of_energy, energies), (of_forces[0], forces[:, place, 2])):

@@ -14,6 +14,7 @@ from latte_ase.geometry.neighbours import neighbour_list
 from latte_ase.model import derivatives
 from latte_ase.model.descriptors.base import Shared
 from latte_ase.model.potential import Architecture, init_params
+from latte_ase.model.program import Program, Weights
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +34,7 @@ def compile_features(cheap):
             groups = 2 if descriptor.grouping(2) == "species" else 1
             shape = layout.need._replace(blocks=2, neighbours=(len(species),) * groups)
             graph = fill(layout, pairs, 0, shape, np.float64)
-            still, unit = np.zeros((*graph.is_atom.shape, 3)), np.eye(3)[None]
-            found = of_graph(architecture, rest | {"descriptor": params}, constants, graph, still, unit)
+            found = of_graph(Program(architecture), Weights(rest | {"descriptor": params}, constants), graph)
             return np.asarray(found).reshape(-1, descriptor.n_features)[layout.place]
 
         return features

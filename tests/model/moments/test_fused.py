@@ -13,7 +13,7 @@ import pytest
 from latte_ase.geometry.graph import FAR, Shape
 from latte_ase.model import derivatives
 from latte_ase.model.moments import group_moments, kernel, moments
-from latte_ase.model.potential import device_constants
+from latte_ase.model.program import Program, weights_of
 from latte_ase.model.radial import BUMP, bessel
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -128,33 +128,27 @@ ROOM = Shape(2, 8, (32, 24))
 
 @pytest.fixture(scope="module", params=["latte", "reduced"])
 def model(request, tiny_potential, make_graph, water_like):
-    """Architecture, and the arguments of `derivatives.derivatives` after it."""
+    """Weights, and function of them with the results of a graph, all blocks together as on a GPU: the kernel's grid gets another axis."""
     potential = tiny_potential(request.param, repulsion=False)
     graph, _ = make_graph(potential, water_like, shape=ROOM)
-    weights = potential.params, device_constants(potential)
-    return potential.architecture, (*weights, graph, np.zeros((*graph.is_atom.shape, 3)), np.eye(3)[None])
-
-
-def forces(architecture, params, *rest):
-    """All blocks together, as on a GPU: the kernel's grid gets another axis."""
-    result = derivatives.derivatives(architecture, params, *rest, at_once=2)
-    return result.energies, result.forces, result.virials
+    program = Program(potential.architecture, one_by_one=False)
+    return weights_of(potential, np.float64), lambda weights: tuple(derivatives.derivatives(program, weights, graph))
 
 
 def test_energies_and_forces_of_a_potential(model, cheap):
-    architecture, args = model
-    assert_same(both(partial(forces, architecture), args, cheap))
+    weights, results = model
+    assert_same(both(results, (weights,), cheap))
 
 
 @pytest.mark.parametrize("model", ["latte"], indirect=True)
 def test_training_on_forces(model, cheap):
     """The gradient of a loss of forces with respect to all parameters."""
-    architecture, (params, *rest) = model
+    weights, results = model
 
     def loss(params):
-        return jnp.sum(forces(architecture, params, *rest)[1] ** 2)
+        return jnp.sum(results(weights._replace(params=params))[1] ** 2)
 
-    pairs = list(both(jax.grad(loss), (params,), cheap))
+    pairs = list(both(jax.grad(loss), (weights.params,), cheap))
     assert max(np.abs(b).max() for _, b in pairs) > 1e-3
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
