@@ -128,25 +128,25 @@ ROOM = Shape(2, 8, (32, 24))
 
 @pytest.fixture(scope="module", params=["latte", "reduced"])
 def model(request, tiny_potential, make_graph, water_like):
-    """Weights, and function of them with the results of a graph, all blocks together as on a GPU: the kernel's grid gets another axis."""
+    """Function of weights and a graph, all blocks together as on a GPU: the grid of the kernel gets another axis; its arguments."""
     potential = tiny_potential(request.param, repulsion=False)
     graph, _ = make_graph(potential, water_like, shape=ROOM)
     program = Program(potential.architecture, one_by_one=False)
-    return weights_of(potential, np.float64), lambda weights: tuple(derivatives.derivatives(program, weights, graph))
+    return lambda *args: tuple(derivatives.derivatives(program, *args)), (weights_of(potential, np.float64), graph)
 
 
 def test_energies_and_forces_of_a_potential(model, cheap):
-    weights, results = model
-    assert_same(both(results, (weights,), cheap))
+    results, args = model
+    assert_same(both(results, args, cheap))
 
 
 @pytest.mark.parametrize("model", ["latte"], indirect=True)
 def test_training_on_forces(model, cheap):
     """The gradient of a loss of forces with respect to all parameters."""
-    weights, results = model
+    results, (weights, graph) = model
 
     def loss(params):
-        return jnp.sum(results(weights._replace(params=params))[1] ** 2)
+        return jnp.sum(results(weights._replace(params=params), graph)[1] ** 2)
 
     pairs = list(both(jax.grad(loss), (weights.params,), cheap))
     assert max(np.abs(b).max() for _, b in pairs) > 1e-3
@@ -189,10 +189,10 @@ needs_lowering = pytest.mark.skipif(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_potential_lowers_for_a_gpu(model, dtype):
     """Through Triton's rules: shapes are powers of two, primitives are known."""
-    architecture, args = model
+    results, args = model
     args = jax.tree.map(lambda a: a.astype(dtype) if a.dtype == np.float64 else a, args)
     with jax.enable_x64(dtype == "float64"):
-        text = lowered("pallas", partial(forces, architecture), *args)
+        text = lowered("pallas", results, *args)
     assert [text.count(f'"{name}"') for name in ("latte_moments", "latte_adjoint")] == [1, 1]
 
 
