@@ -8,10 +8,10 @@ import jax
 
 
 def find_device(device) -> Any:
-    """A JAX device from None, "cpu", "gpu", "cuda", "cuda:1" or a device.
+    """JAX device by None (the default), "cpu", "gpu", "cuda", "cuda:1", or a device.
 
     Raises:
-        ValueError: there is no such device; lists those that exist.
+        ValueError: there is no such device.
     """
     if device is None:
         return jax.devices()[0]

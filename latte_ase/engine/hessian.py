@@ -1,11 +1,11 @@
-"""Which columns of a local potential's Hessian can be computed together.
+"""Sparsity of the Hessian of a local potential: columns that can be computed together.
 
-    d2E / dr_a dr_b  is not 0 only if some site energy feels both a and b.
+    d2E / dr_a dr_b  is not 0 only if some site energy depends on both a and b.
 
-With A the matrix of neighbours (with the diagonal), that is the pattern P = A A of pairs of atoms.
-Two columns may share one product H (v + w) if no row feels both, so atoms of one colour must be
-unconnected in P P (Curtis, Powell, Reid, J. Inst. Math. Appl. 13, 117 (1974)).  The number of
-colours depends on the density and the cutoff, not on the number of atoms.
+With A the adjacency matrix of neighbours (including the diagonal), this is the pattern P = A A of pairs of atoms.  Two
+columns can share one product H (v + w) if no row contains both, so atoms of one colour must not be connected in P P
+(Curtis, Powell, Reid, J. Inst. Math. Appl. 13, 117 (1974)).  The number of colours depends on the density and the cutoff,
+not on the number of atoms.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 
 
 def pattern(n_atoms: int, i, j, *, rounds: int = 1):
-    """Pairs of atoms whose block of the Hessian may not be 0.
+    """Pattern of the pairs of atoms whose block of the Hessian can differ from 0.
 
     Args:
         n_atoms: number of atoms.
         i, j: (pairs,) int, the neighbour list.
-        rounds: from neighbour to neighbour that a site energy reaches.
+        rounds: number of rounds of the descriptor.
 
     Returns:
         scipy.sparse.csr_array of bool (n_atoms, n_atoms).
@@ -37,10 +37,7 @@ def pattern(n_atoms: int, i, j, *, rounds: int = 1):
 
 
 def colour(pattern) -> np.ndarray:
-    """A colour (n_atoms,) for each atom, so that no row of the pattern holds a colour twice.
-
-    Greedy, atom by atom.
-    """
+    """Colours (n_atoms,) of atoms such that no row of the pattern contains a colour twice, chosen greedily."""
     conflicts = (pattern @ pattern).tocsr()
     colours = np.full(pattern.shape[0], -1)
     for atom in range(len(colours)):
@@ -62,7 +59,7 @@ def probes(colours) -> np.ndarray:
 
 
 def expand(pattern, colours, products):
-    """The matrix from its products with `probes`.
+    """Sparse Hessian from its products with `probes`.
 
     Args:
         pattern: from `pattern`.

@@ -1,7 +1,7 @@
-"""`jax.jit` as this package uses it: with the options of XLA that were measured fastest on a CPU.
+"""`jax.jit` with the compiler options of XLA that are fastest on a CPU.
 
-Options belong to one compiled function; no flag of JAX is touched.  Therefore such a function cannot be called from
-within another compiled one.
+The options belong to one compiled function; flags of JAX are not changed.  Such a function cannot be called inside
+another compiled function.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 import jax
 
 FASTEST: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False}
-"""XLA's older way to write loops: for these functions a tenth faster, and compiled in two thirds of the time.
-XLA will drop it one day (github.com/openxla/xla/pull/48001), and then `options` is empty."""
+"""The older loop emitters of XLA: a tenth faster for these functions, and compiled in two thirds of the time.
+XLA will remove them (github.com/openxla/xla/pull/48001); `options` is then None."""
 
 _making = Lock()
 
 
 @cache
 def options() -> dict[str, Any] | None:
-    """`FASTEST`, or None where this JAX does not know it."""
+    """Compiler options `FASTEST`, or None where JAX does not have them."""
     try:
         jax.jit(lambda: 0.0, compiler_options=FASTEST)()
     except Exception as error:
@@ -34,13 +34,13 @@ def options() -> dict[str, Any] | None:
 
 
 class _Traces(local):
-    """Of one thread: how often it traced a function, each time to compile it."""
+    """Number of traces of functions in a thread, each of which leads to a compilation."""
 
     count = 0
 
 
 traces = _Traces()
-"""Of all functions that are compiled by `jit`."""
+"""Traces of all functions that are compiled by `jit`."""
 
 
 def jit(function: Callable, *, static_argnums: int | tuple[int, ...] = ()) -> Callable:
@@ -62,7 +62,7 @@ def jit(function: Callable, *, static_argnums: int | tuple[int, ...] = ()) -> Ca
 
     @wraps(function)
     def call(*arguments, **keywords):
-        with _making:  # two threads that come first would each make, and compile, one of their own
+        with _making:  # otherwise two threads could both compile the function
             made = compiled()
         return made(*arguments, **keywords)
 

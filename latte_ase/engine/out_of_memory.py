@@ -1,4 +1,4 @@
-"""Out of memory: how many atoms would fit, and how to compute the others."""
+"""Errors of insufficient memory: how many atoms would fit, and how to compute larger structures."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import jax
 import numpy as np
 
 PER_PAIR = 400
-"""Bytes for a pair, with all arrays that exist at the same time, in float32.
+"""Memory in bytes per pair, for all arrays that exist at the same time, in float32.
 
-64 000 atoms of silicon with 28 pairs each raised the peak of a process by 386 bytes for a pair."""
+For 64 000 atoms of silicon with 28 pairs each, 386 bytes per pair were measured."""
 USABLE_MEMORY = 0.8
-"""Share of the memory that one evaluation may take; the rest is left to others and to fragments."""
+"""Fraction of the memory that one evaluation can use."""
 ADVISED_CHUNK = 50_000
-"""Atoms of a chunk that is advised, where so many fit twice."""
+"""Largest number of atoms of a chunk in the advice."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for Python's, NumPy's and JAX's ways to say it."""
+    """Whether an error of Python, NumPy or JAX means that memory is insufficient."""
     if isinstance(error, jax.errors.JaxRuntimeError):
         return "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
     return isinstance(error, MemoryError)
 
 
 def needed(pairs: int, dtype) -> float:
-    """Bytes that one evaluation of so many pairs takes, roughly."""
+    """Approximate memory in bytes that the evaluation of a number of pairs needs."""
     return PER_PAIR * pairs * np.dtype(dtype).itemsize / 4
 
 
 def obtainable(device) -> float | None:
-    """Bytes that this process can have on a device: what it has and what is free; None if nobody knows."""
+    """Memory in bytes that this process can use on a device, including what it uses; None where it is not known."""
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
     try:
@@ -44,7 +44,7 @@ def obtainable(device) -> float | None:
 
 
 def explanation(atoms: int, pairs: int, *, device, dtype) -> str:
-    """What happened, what would fit, what to do.
+    """Message of an error of insufficient memory.
 
     Args:
         atoms: of the structure.
@@ -71,10 +71,10 @@ def explanation(atoms: int, pairs: int, *, device, dtype) -> str:
 
 @contextmanager
 def explained(atoms: int, pairs: int, *, device, dtype):
-    """Errors that mean "out of memory" leave as a MemoryError that helps; arguments as `explanation`.
+    """Context in which errors of insufficient memory become a MemoryError with `explanation`, whose arguments it takes.
 
     Raises:
-        MemoryError: instead of JAX's, NumPy's or Python's.
+        MemoryError: memory is insufficient.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Results of one structure, in the order of its atoms and in ASE's conventions."""
+"""Results of one structure, in the order of its atoms and in the conventions of ASE; the stress from the virial."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Output(NamedTuple):
 
 
 def stress(virial, volume) -> np.ndarray:
-    """Stress = (W + W^T) / 2V = (1/V) dE/d(strain), in eV/Angstrom^3.
+    """Stress (W + W^T) / 2V = (1/V) dE/d(strain) in eV/Angstrom^3.
 
     Args:
         virial: W (..., 3, 3) in eV.

@@ -1,9 +1,8 @@
-"""Pairs of many small open structures at once.
+"""Neighbour lists and graphs of many small molecules at once, from all pairs of their atoms.
 
-The distances of all pairs of a molecule are found faster than a search in cells begins.  And where
-nearly all of them are within the cutoff, the graph of a molecule with all its pairs is the graph of
-every frame of that molecule: a pair beyond the cutoff counts as exactly nothing, so that of a
-trajectory only the edge vectors change from frame to frame.
+For a small molecule the distances of all pairs are computed faster than a cell list.  Where most pairs are within the
+cutoff, one graph with all pairs serves every frame of the molecule: a pair beyond the cutoff contributes exactly 0, so
+only the pair vectors change from frame to frame.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from latte_ase.geometry.graph import FAR, Graph, Grouping, Layout, Shape, fill, 
 from latte_ase.geometry.neighbours import Pairs
 
 LARGEST = 100
-"""Atoms; above, a search in cells is faster."""
+"""Largest number of atoms of a molecule; for more, a cell list is faster."""
 
 
 def is_molecule(atoms: Atoms) -> bool:
-    """True for a small structure that repeats nowhere."""
+    """Whether a structure is small and not periodic."""
     return len(atoms) <= LARGEST and not atoms.pbc.any()
 
 
 def molecule_pairs(positions, sizes, cutoff: float) -> Pairs:
-    """The pair list of many open structures side by side, from all distances inside each.
+    """Neighbour list of many molecules together, from all distances inside each.
 
     Args:
         positions: (atoms, 3) in Angstrom, one structure after the other.
@@ -35,7 +34,7 @@ def molecule_pairs(positions, sizes, cutoff: float) -> Pairs:
         cutoff: in Angstrom.
 
     Returns:
-        `Pairs`, the same as the lists of the structures one by one, joined.
+        The joined list of the structures.
     """
     sizes = np.asarray(sizes)
     starts = np.cumsum(sizes) - sizes
@@ -43,7 +42,7 @@ def molecule_pairs(positions, sizes, cutoff: float) -> Pairs:
     inside = np.arange(widest) < sizes[:, None]
     squared = np.zeros((len(sizes), widest, widest))
     for x in positions.T:
-        padded = np.full(inside.shape, np.nan)  # nan is nobody's neighbour
+        padded = np.full(inside.shape, np.nan)  # comparisons with nan are false
         padded[inside] = x
         difference = padded[:, None, :] - padded[:, :, None]
         difference *= difference

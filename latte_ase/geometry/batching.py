@@ -1,7 +1,7 @@
-"""A stream of structures in batches of like ones.
+"""Batches of similar structures from a stream.
 
-Structures of one kind wait for each other until they fill a batch; what is held back is bounded,
-so that a stream of any length passes through a memory of fixed size.
+Structures of one kind are collected until they fill a batch.  The number of structures held back is bounded, so a
+stream of any length needs a bounded amount of memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HELD = 16
 
 
 class Numbered(NamedTuple):
-    """A structure and its place in the stream."""
+    """Structure with its index in the stream."""
 
     index: int
     atoms: Atoms

@@ -1,7 +1,7 @@
-"""Buckets: the few shapes of padded arrays that graphs are given, so that few functions are ever compiled.
+"""Buckets: a small number of shapes of padded arrays, which bounds the number of compilations.
 
-A graph takes the cheapest known bucket that holds it and costs at most `WASTE` times what a new one would; otherwise a new
-bucket is made, with room for fluctuations and sizes that grow geometrically, so that the number of buckets is bounded by
+A graph takes the cheapest known bucket that holds it and costs at most `WASTE` times as much as a new one.  Otherwise a new
+bucket is made, with room for fluctuations and sizes that grow geometrically, so that the number of buckets grows with
 the logarithm of the range of sizes.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from latte_ase.geometry.graph import Grouping, Shape
 
 WASTE = 1.5
-"""Largest cost of a known bucket, in units of that of a new one made for the graph."""
+"""Largest cost of a known bucket, in units of the cost of a new one for the graph."""
 
 IDLE = 0.2
 """Cost of an empty block on a CPU, which skips it, in units of a used one: arrays are still allocated and read back."""
@@ -25,11 +25,11 @@ SLACK = 0.08
 """Free room of a new bucket for neighbours, as a fraction: densities fluctuate."""
 
 FEWEST_BLOCKS = 4
-"""Blocks that are worth a thread.  Measured: two threads gain nothing for 192 atoms in 13 blocks, 1.4 times for 384."""
+"""Smallest number of blocks per thread.  Two threads gain nothing for 192 atoms in 13 blocks, and 1.4 times for 384."""
 
 FEW_GROUPS = 3
-"""Up to so many groups of neighbours each is rounded up to multiples of 4.  Most of many groups hold one or two neighbours, and
-rounding each of them up would be most of the work."""
+"""Largest number of groups whose sizes are rounded up to multiples of 4; many groups have one or two neighbours each, and
+rounding would multiply their cost."""
 
 
 def capacity(need: float, *, slack: float = 0.0, step: int = 4) -> int:

@@ -1,13 +1,12 @@
-"""Padded arrays of a structure, or of several: the one data structure on the device.
+"""Graphs: padded arrays of one or several structures, the data structure on the device.
 
-Layout.  Atoms are sorted by species and cut into blocks of equal size that hold one species
-each, so that everything that depends on the central species is looked up once per block.  The
-neighbours of an atom are grouped by their species, most frequent first: group q of an atom holds
-its q-th most frequent neighbour species, so that everything that depends on the neighbour
-species is looked up once per group.  That pays for a few species; `Grouping` has the others.
+Layout.  Atoms are sorted by species and divided into blocks of equal size and one species each, so that parameters of
+the central species are looked up once per block.  The neighbours of an atom are grouped by species, the most frequent
+first: group q of an atom holds its q-th most frequent neighbour species, so that parameters of the neighbour species are
+looked up once per group.  This is efficient for a few species; `Grouping` has the alternatives.
 
-Padding.  A padded place holds a neighbour at `FAR`, beyond any cutoff, where every radial
-function and all its derivatives are exactly 0.  There is no other mask on pairs.
+Padding.  A padded place holds a neighbour at the distance `FAR`, beyond any cutoff, where every radial function and all
+its derivatives are exactly 0.  There is no other mask on pairs.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ FAR = 1.0e4
 
 
 class Grouping(StrEnum):
-    """What has one species.
+    """Grouping of atoms and neighbours by species.
 
-    SPECIES: every block of atoms, and every group of neighbours of an atom.
-    BLOCKS: every block; the neighbours stand in one group.
-    MIXED: nothing; all that depends on species is looked up atom by atom and pair by pair.
+    - SPECIES: every block of atoms has one species, and every group of neighbours of an atom.
+    - BLOCKS: every block has one species; all neighbours of an atom are in one group.
+    - MIXED: neither has one species; parameters are looked up for every atom and every pair.
     """
 
     SPECIES = "species"
@@ -38,14 +37,14 @@ class Grouping(StrEnum):
 
 
 class Group(NamedTuple):
-    """One group of neighbours of every atom: those of one species, or all.
+    """Group of neighbours of every atom: those of one species, or all of them.
 
     Attributes:
-        edges: (blocks, block, k, 3) float, D0 in Angstrom at the list build; `FAR` where padded.
-        neighbour: (blocks, block, k) int32, place of the neighbour in the flat atom order.
-        reverse: (blocks, block, k) int32, place of the reverse pair among the pairs of all groups,
-            flattened one group after the other; a padded place points at itself.
-        species: (blocks, block) int32, the neighbours' species; of a group of all (blocks, block, k).
+        edges: (blocks, block, k, 3) float, pair vectors D0 in Angstrom when the list was built; `FAR` where padded.
+        neighbour: (blocks, block, k) int32, index of the neighbour in the flat atom order.
+        reverse: (blocks, block, k) int32, index of the reverse pair among the pairs of all groups, which are flattened
+            one after the other; a padded place refers to itself.
+        species: (blocks, block) int32, species of the neighbours; (blocks, block, k) for a group of all species.
     """
 
     edges: np.ndarray
@@ -55,12 +54,12 @@ class Group(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """What the compiled functions take.
+    """Input of the compiled functions: atoms in blocks, and their neighbours.
 
     Attributes:
-        species: (blocks,) int32, the species of the atoms of a block; in `Grouping.MIXED` (blocks, block).
-        is_atom: (blocks, block) float, 1 for an atom that counts in the energy, 0 for padding.
-        structure: (blocks, block) int32, the structure that an atom belongs to; padding says 0.
+        species: (blocks,) int32, species of the atoms of a block; (blocks, block) with `Grouping.MIXED`.
+        is_atom: (blocks, block) float, 1 for an atom that contributes to the energy, 0 for padding.
+        structure: (blocks, block) int32, index of the structure of an atom; 0 for padding.
         groups: the neighbours, in groups of one species each, or in one group.
     """
 
@@ -71,13 +70,13 @@ class Graph(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """The bucket: sizes of the padded arrays.  Equal shapes share one compiled function.
+    """Sizes of the padded arrays of a graph, a bucket.  Graphs of equal shape share compiled functions.
 
     Attributes:
         blocks: number of blocks of atoms.
-        block: atoms in a block.
+        block: number of atoms of a block.
         neighbours: capacity of every group.
-        grouping: what has one species.
+        grouping: grouping by species.
     """
 
     blocks: int
@@ -86,7 +85,7 @@ class Shape(NamedTuple):
     grouping: Grouping = Grouping.SPECIES
 
     def holds(self, need: Shape) -> bool:
-        """True if a graph that needs `need` fits in."""
+        """Whether a graph that needs the sizes `need` fits into this shape."""
         mine = self.neighbours + (0,) * (len(need.neighbours) - len(self.neighbours))
         return (
             self.block == need.block
@@ -102,15 +101,15 @@ class Shape(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where every atom and every pair goes, before any padding is chosen.
+    """Positions of atoms and pairs in a graph, before its shape is chosen.
 
     Attributes:
         need: the smallest `Shape` that fits.
         species: (atoms,) species of each atom.
-        place: (atoms,) place of each atom in the flat atom order.
+        place: (atoms,) index of each atom in the flat atom order.
         group: (pairs,) group of each pair.
-        rank: (pairs,) place of each pair within its atom's group.
-        group_species: (atoms, groups) species of the groups of each atom; nothing where a group has many.
+        rank: (pairs,) index of each pair within the group of its atom.
+        group_species: (atoms, groups) species of the groups of each atom, where a group has one species.
     """
 
     need: Shape
@@ -122,24 +121,24 @@ class Layout(NamedTuple):
 
 
 def choose_block(counts) -> int:
-    """Atoms per block for these numbers of atoms per species.
+    """Number of atoms per block, for the numbers of atoms of each species.
 
-    16 from 48 atoms per species on, below 8: a smaller structure would fill half of its blocks with padding.
-    Measured for a training step and for forces of water: 16 took 222 and 45 microseconds per atom, 64 took 276
-    and 68, since the intermediates of 16 atoms stay in a core's cache.
+    It is 16 from 48 atoms per species on, and 8 below, where larger blocks would be half padding.  A training step and
+    forces of water took 222 and 45 microseconds per atom with 16 atoms, and 276 and 68 with 64, since the intermediate
+    arrays of 16 atoms fit into the cache of a core.
     """
     counts = [c for c in counts if c]
     return 16 if sum(counts) >= 48 * len(counts) else 8
 
 
 def lay_out(species, pairs: Pairs, block: int | None = None, *, grouping: Grouping = Grouping.SPECIES) -> Layout:
-    """Sort atoms into blocks and neighbours into groups.
+    """Layout of atoms in blocks and of their neighbours in groups.
 
     Args:
-        species: (atoms,) int, index into the model's elements.
-        pairs: the pair list of these atoms.
-        block: atoms per block; default `choose_block`.
-        grouping: what has one species.
+        species: (atoms,) int, indices into the elements of the model.
+        pairs: neighbour list of these atoms.
+        block: number of atoms per block; default `choose_block`.
+        grouping: grouping by species.
     """
     species = np.asarray(species, np.int64)
     blocks, block, place = _place_atoms(species if grouping is not Grouping.MIXED else 0 * species, block)
@@ -163,7 +162,7 @@ def lay_out(species, pairs: Pairs, block: int | None = None, *, grouping: Groupi
 
 
 def _place_atoms(kinds, block):
-    """Blocks of atoms of one kind: how many, their size, and the place of each atom."""
+    """Number of blocks of atoms of one kind, their size, and the index of each atom."""
     local = np.unique(kinds, return_inverse=True)[1]
     counts = np.bincount(local)
     block = block or choose_block(counts)
@@ -177,14 +176,14 @@ def _place_atoms(kinds, block):
 
 
 def fill(layout: Layout, pairs: Pairs, structure, shape: Shape, dtype) -> Graph:
-    """Write a laid-out pair list into arrays of the given shape.
+    """Graph of a neighbour list, in arrays of a given shape.
 
     Args:
-        layout: from `lay_out`.
-        pairs: the same pair list.
+        layout: layout of the list, from `lay_out`.
+        pairs: the neighbour list.
         structure: (atoms,) int, index of the structure of each atom.
-        shape: a bucket that holds `layout.need`.
-        dtype: of the edge vectors.
+        shape: a shape that holds `layout.need`.
+        dtype: type of the pair vectors.
     """
     size = shape.blocks * shape.block
     capacity = np.array(shape.neighbours, np.int64)
@@ -223,7 +222,7 @@ def fill(layout: Layout, pairs: Pairs, structure, shape: Shape, dtype) -> Graph:
 
 
 def _places_of_pairs(layout: Layout, i, shape: Shape):
-    """(pairs,) int, where pairs with these centres are among the places of all groups, one after the other."""
+    """Indices (pairs,) of pairs with these centres among the places of all groups, one group after the other."""
     capacity = np.array(shape.neighbours, np.int64)
     offset = shape.blocks * shape.block * (np.cumsum(capacity) - capacity)
     return offset[layout.group] + layout.place[i] * capacity[layout.group] + layout.rank
@@ -241,12 +240,12 @@ def _kinds(layout: Layout, neighbour, species, q: int, shape: Shape):
 
 
 class Packed(NamedTuple):
-    """A graph on the host, and where each atom is in it.
+    """Graph on the host with its layout.
 
     Attributes:
         graph: padded arrays of one or several structures.
-        layout: where atoms and pairs are.
-        shape: the bucket.
+        layout: positions of atoms and pairs.
+        shape: sizes of the arrays.
     """
 
     graph: Graph
@@ -260,7 +259,7 @@ class Packed(NamedTuple):
 
     @property
     def padding_waste(self) -> float:
-        """Share of the places for pairs, in blocks that are in use, that is empty."""
+        """Fraction of the places for pairs, in blocks that are in use, that is empty."""
         return 1 - len(self.layout.group) / max(self.shape._replace(blocks=self.layout.need.blocks).places, 1)
 
     def spread(self, values, dtype):
@@ -270,15 +269,15 @@ class Packed(NamedTuple):
         return spread.reshape(self.shape.blocks, self.shape.block, *values.shape[1:])
 
     def gather(self, values):
-        """Values in the order of the graph, (blocks, block, ...), as those of atoms, (atoms, ...) in float64."""
+        """Values of atoms (atoms, ...) in float64, from values in the order of the graph (blocks, block, ...)."""
         return values.reshape(-1, *values.shape[2:])[self.layout.place].astype(np.float64)
 
     def gather_pairs(self, i, groups):
-        """Values of pairs in the order of the graph, per group (used blocks, block, k, ...), as (pairs, ...) in the list's.
+        """Values of pairs (pairs, ...) in the order of the list, from values in the order of the graph.
 
         Args:
             i: (pairs,) int, centres of the pairs.
-            groups: what a graph of the same blocks in use gave.
+            groups: one array (used blocks, block, k, ...) per group.
         """
         flat = _places_of_pairs(self.layout, i, self.shape._replace(blocks=int(self.used)))
         return np.concatenate([values.reshape(-1, *values.shape[3:]) for values in groups])[flat]
@@ -294,16 +293,16 @@ def pack(
     block: int | None = None,
     grouping: Grouping = Grouping.SPECIES,
 ) -> Packed:
-    """Graph of bare arrays.
+    """Graph of atoms given as arrays.
 
     Args:
-        species: (atoms,) int, index into the model's elements.
-        pairs: of these atoms.
-        choose: the bucket for what is needed, such as `buckets.Buckets.choose`.
-        dtype: of the edge vectors.
+        species: (atoms,) int, indices into the elements of the model.
+        pairs: neighbour list of these atoms.
+        choose: function that gives the bucket for the sizes needed, such as `buckets.Buckets.choose`.
+        dtype: type of the pair vectors.
         structure: (atoms,) int, index of the structure of each atom; 0 for one structure.
-        block: atoms per block; default `choose_block`.
-        grouping: what has one species.
+        block: number of atoms per block; default `choose_block`.
+        grouping: grouping by species.
     """
     layout = lay_out(species, pairs, block, grouping=grouping)
     shape = choose(layout.need)
@@ -311,14 +310,14 @@ def pack(
 
 
 def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.ndarray]:
-    """One pair list for several structures side by side.
+    """Neighbour list of several structures together.
 
     Args:
-        pair_lists: one per structure.
+        pair_lists: neighbour lists of the structures.
         sizes: their numbers of atoms.
 
     Returns:
-        The joined `Pairs`, and (atoms,) int, the structure of each atom.
+        The joined list, and the index of the structure of each atom, (atoms,) int.
     """
     atoms = np.cumsum(sizes) - sizes
     counts = np.array([len(p.i) for p in pair_lists])

@@ -1,7 +1,7 @@
-"""Exact periodic neighbour lists on the host, and when an old list may be used again.
+"""Exact periodic neighbour lists on the host, and the rule for their reuse.
 
-Everything here is NumPy in float64.  The list itself comes from matscipy; this file gives it
-cells that it accepts (see `reduction` and `search_frame`) and puts its answer into ASE's convention.
+All computations are in NumPy and float64.  The search is that of matscipy; this module gives it cells that it accepts (see
+`reduction` and `search_frame`) and converts its result to the conventions of ASE.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ase.geometry import minkowski_reduce
 from matscipy.neighbours import neighbour_list as matscipy_neighbour_list
 
 DEFECT = 4.0
-"""Product of the lengths of cell vectors over the volume, from which on a search takes other vectors of the same
-lattice.  Of the shortest ones it is at most 2, and of common cells below 4, which are searched as they are."""
+"""Ratio of the product of the lengths of the cell vectors to the volume, from which on the search uses reduced vectors.
+It is at most 2 for reduced vectors, and below 4 for common cells, which are used unchanged."""
 
 MOST_IMAGES = 100_000
-"""Images of itself that an atom may have within the cutoff; a cell of 1 Angstrom^3 and a cutoff of 10 have 4 000."""
+"""Largest number of periodic images of an atom within its cutoff; 1 Angstrom^3 and a cutoff of 10 Angstrom have 4 000."""
 
 
 class Pairs(NamedTuple):
-    """Every directed pair (i, j, S) closer than a cutoff, all periodic images, in no particular order.
+    """Neighbour list: every directed pair (i, j, S) closer than a cutoff, with all periodic images, in any order.
 
-    The list is full: with (i, j, S) it holds (j, i, -S).  It never holds (i, i, 0).
+    The list is full: it contains (j, i, -S) for every (i, j, S).  It does not contain (i, i, 0).
 
     Attributes:
         i: (pairs,) int, centre.
@@ -223,7 +223,7 @@ def neighbour_list(positions, cell, pbc, cutoff) -> Pairs:
         change = reduction(cell, pbc)
         lattice = cell if change is None else change @ cell
         wrapped, box, wraps = search_frame(positions, lattice, pbc, cutoff)
-        # a hair wider than asked: rounding of the wrapped copy must not lose a pair at the edge
+        # slightly larger cutoff: rounding of the wrapped copy must not lose a pair at the cutoff
         i, j, shift = matscipy_neighbour_list("ijS", positions=wrapped, cell=box, pbc=pbc, cutoff=cutoff * (1 + 1e-9))
         i, j, shift = (np.asarray(a, np.int64) for a in (i, j, shift))
         shift = np.where(pbc, shift + wraps[i] - wraps[j], 0)
@@ -245,7 +245,7 @@ def equal(a, b) -> bool:
 
 @dataclass(frozen=True)
 class VerletList:
-    """A pair list built at cutoff + skin, and the rule for using it after atoms or cell moved.
+    """Neighbour list with a skin, and the rule for its reuse after atoms or cell have moved.
 
     With C0, r0 at the build, F = inv(C0) @ C and u_i = r_i - r0_i @ F (C completed to be near C0), every pair obeys
     D = D0 @ F + u_j - u_i for any shift S, so |D| >= smin(F) |D0| - |u_j - u_i|.  The list is
@@ -253,8 +253,8 @@ class VerletList:
 
         smin(F) * (cutoff + skin) - (m1 + m2) >= cutoff,
 
-    smin being the smallest singular value and m1, m2 the two largest of |u_i - mean(u)|.  (Only differences
-    of u enter: a drift of the whole system is free.)
+    where smin is the smallest singular value and m1, m2 are the two largest of |u_i - mean(u)|.  (Only differences
+    of u enter, so a translation of the whole system needs no new list.)
 
     Attributes:
         pairs: `Pairs` at cutoff + skin.
@@ -311,7 +311,7 @@ class VerletList:
         displacements = atoms.positions - reference
         displacements -= displacements.mean(axis=0)
         squares = np.einsum("ia,ia->i", displacements, displacements)
-        # an atom alone meets its own images, which move with it
+        # a single atom interacts with its own images, which move with it
         nearer = np.sqrt(np.partition(squares, -2)[-2:]).sum() if len(squares) > 1 else 0.0
         if smallest * (self.cutoff + self.skin) - nearer < self.cutoff:
             return None

@@ -8,7 +8,7 @@ from ase import units
 
 
 class Clock:
-    """Speed of a run; its first look starts the clock, so that compilation before it does not count.
+    """Speed of a run, measured from the first call of `look` on, so that compilation is excluded.
 
     Args:
         timestep: in ASE's unit.

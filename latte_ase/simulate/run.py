@@ -35,7 +35,7 @@ compiled in the middle of the run."""
 
 
 class BlewUp(ArithmeticError):
-    """Dynamics that cannot go on; the message names atoms, and the atoms are as they were one step before."""
+    """Error of unstable dynamics; the message names the atoms, which are left at the last good step."""
 
 
 class Snapshot(NamedTuple):
@@ -60,12 +60,12 @@ class Snapshot(NamedTuple):
     virial: np.ndarray
 
     def results(self) -> dict[str, Any]:
-        """What a calculator would say of this step; stress where the cell has a volume."""
+        """Results of this step as those of a calculator; with stress where the cell has a volume."""
         return Output(self.energies, self.forces, self.virial).results(self.cell)
 
 
 class RunState(NamedTuple):
-    """Everything that decides how a run goes on.
+    """State of a run that determines its further steps; the content of a checkpoint.
 
     Attributes:
         positions: (atoms, 3) float64 where the list was built; displacements refer to them.
