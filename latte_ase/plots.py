@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latte_ase.evaluation import Evaluation
 
-UNITS = {"energy": "meV/atom", "forces": "meV/Å"}
+ERROR_UNITS = {"energy": "meV/atom", "forces": "meV/Å"}
 """Units of errors; values are drawn in eV."""
 
 
@@ -23,7 +23,7 @@ def parity(evaluation: Evaluation, path=None):
     """
     figure, axes = _subplots(4.2)
     numbers = evaluation.metrics
-    for axis, (name, small) in zip(axes, UNITS.items(), strict=True):
+    for axis, (name, small) in zip(axes, ERROR_UNITS.items(), strict=True):
         values, unit = getattr(evaluation, name).reshape(-1, 2), small.removeprefix("m")
         low, high = values.min(), values.max()
         axis.plot([low, high], [low, high], color="0.6", lw=1, zorder=0)
@@ -45,7 +45,7 @@ def history(rows: list[dict[str, float]], path=None):
         The matplotlib figure.
     """
     figure, axes = _subplots(3.6)
-    for axis, name in zip(axes, UNITS, strict=True):
+    for axis, name in zip(axes, ERROR_UNITS, strict=True):
         _curves(axis, rows, name)
     return _finish(figure, path)
 
@@ -71,12 +71,12 @@ def finetuning(history: list[dict[str, float]], stages: Mapping[str, Evaluation]
     for stage, colour in ((before, "#999999"), ("fine-tuned", "#0072B2")):
         if stage in stages:
             values = getattr(stages[stage], name).reshape(-1, 2)
-            label = f"{stage}: MAE {stages[stage].metrics[f'{name}_mae']:.3g} {UNITS[name]}"
+            label = f"{stage}: MAE {stages[stage].metrics[f'{name}_mae']:.3g} {ERROR_UNITS[name]}"
             right.plot(*values.T, ".", ms=2 if name == "forces" else 5, alpha=0.4, color=colour, label=label)
     labels = getattr(stages["fine-tuned"], name)[..., 0]
     limits = [labels.min(), labels.max()]
     right.plot(limits, limits, color="0.2", lw=0.8, zorder=0)
-    unit = UNITS[name].removeprefix("m")
+    unit = ERROR_UNITS[name].removeprefix("m")
     right.set(xlabel=f"{name}, label ({unit})", ylabel=f"{name}, model ({unit})")
     right.legend(frameon=False, markerscale=4)
     return _finish(figure, path)
@@ -94,7 +94,7 @@ def _curves(axis, rows: list[dict[str, float]], name: str) -> None:
     epochs = [row["epoch"] for row in rows]
     for part, colour in (("train", "#999999"), ("valid", "#D55E00")):
         axis.semilogy(epochs, [row[f"{part}_{name}_rmse"] for row in rows], label=part, color=colour)
-    axis.set(xlabel="epoch", ylabel=f"{name} RMSE ({UNITS[name]})")
+    axis.set(xlabel="epoch", ylabel=f"{name} RMSE ({ERROR_UNITS[name]})")
     axis.legend(frameon=False)
 
 

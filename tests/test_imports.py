@@ -133,3 +133,16 @@ def test_public_names_are_there():
         assert getattr(latte_ase, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Calculator'"):
         latte_ase.Calculator  # noqa: B018
+
+
+def test_no_name_stands_for_two_things():
+    """Classes and constants of modules."""
+    places: dict[str, list[str]] = {}
+    for module, tree in TREES.items():
+        for node in tree.body:
+            names = [node.name] if isinstance(node, ast.ClassDef) else []
+            if isinstance(node, ast.Assign):
+                names = [t.id for t in node.targets if isinstance(t, ast.Name) and t.id.isupper()]
+            for name in names:
+                places.setdefault(name, []).append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}

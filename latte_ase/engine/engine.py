@@ -35,7 +35,7 @@ from latte_ase.model.program import Weights
 SKIN = 0.7
 """Default skin in Angstrom: the flat minimum of time per step for water and silicon, see docs/performance.md."""
 
-PROBES = 8
+HESSIAN_COLUMNS = 8
 """Columns of a Hessian computed at once."""
 
 
@@ -189,10 +189,10 @@ class Engine:
         pattern = hessian.pattern(len(atoms), present.verlet.pairs.i, present.verlet.pairs.j, rounds=n_rounds)
         colours = hessian.colour(pattern)
         probes = hessian.probes(colours)  # (atoms, 3, probes)
-        padded = np.zeros((len(atoms), 3, -(-probes.shape[-1] // PROBES) * PROBES))
+        padded = np.zeros((len(atoms), 3, -(-probes.shape[-1] // HESSIAN_COLUMNS) * HESSIAN_COLUMNS))
         padded[..., : probes.shape[-1]] = probes
         motion, products = present.motion(displacements, deformation, self.dtype), []
-        for vectors in np.split(padded, padded.shape[-1] // PROBES, axis=-1):
+        for vectors in np.split(padded, padded.shape[-1] // HESSIAN_COLUMNS, axis=-1):
             spread = present.packed.spread(vectors, self.dtype)
             with self._explained(present):
                 product = self.evaluator(derivatives.hessian_products, present.graph, motion, spread)

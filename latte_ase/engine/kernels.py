@@ -25,7 +25,7 @@ EDGE = 16
 """Atoms along an edge of the cube that is measured: 4096 atoms keep a GPU busy."""
 NEIGHBOURS = 50
 """Neighbours of an atom in it, as in water at 5 Angstrom."""
-ROUNDS = 5
+TIMINGS = 5
 
 
 def choose_kernel(potential: Potential, device, name: str = "auto") -> str:
@@ -113,7 +113,7 @@ def measure(architecture: Architecture, device, names: tuple[str, ...] = ("xla",
     times = {name: float("inf") for name in names}
     with jax.enable_x64(False), jax.default_device(device):
         arrays = jax.device_put(arrays, device)
-        for round_ in range(ROUNDS + 1):
+        for round_ in range(TIMINGS + 1):
             for name in names:
                 with kernel(name):
                     start = time.perf_counter()

@@ -40,7 +40,7 @@ from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
 from latte_ase.training.reference_energies import given_reference_energies
 
-STEPS = 2500
+USUAL_STEPS = 2500
 """Steps of a fine-tuning by default; early stopping usually ends it sooner."""
 DEFAULTS = {
     "batch_size": 2,
@@ -221,10 +221,10 @@ def _old_frames(base: Potential, memories: list[Atoms], valid_fraction: float, s
 
 
 def _default_epochs(frames: _Frames, batch_size: int) -> int:
-    """Epochs for `STEPS` steps, at least 10."""
+    """Epochs for `USUAL_STEPS` steps, at least 10."""
     n_new, n_old = len(frames.new.train), len(frames.old.train)
     batches = -(-(n_new + min(n_new, n_old)) // batch_size)
-    return max(10, -(-STEPS // batches))
+    return max(10, -(-USUAL_STEPS // batches))
 
 
 def _start(base: Potential, new: Structures, energies: dict[str, float] | None) -> Potential:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-SHORTEST = 0.3
+SHORTEST_COMPILATION = 0.3
 """Shortest compilation in seconds whose result is kept."""
 
 
@@ -40,7 +40,7 @@ def use_compilation_cache(folder: str | Path | None = None) -> Path:
     path = Path(folder) if folder is not None else cache_folder()
     path.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(path))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST_COMPILATION)
     return path
 
 
@@ -53,4 +53,4 @@ def prepare_command() -> None:
     except OSError:
         return  # no home to write to: compiling again is what happened before
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache_folder())
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(SHORTEST))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(SHORTEST_COMPILATION))

@@ -15,7 +15,7 @@ from latte_ase.simulate.output import Written
 from latte_ase.simulate.run import Run, RunState
 from latte_ase.simulate.state import State
 
-FORMAT = CheckpointFile(
+RUN_FILE = CheckpointFile(
     kind="dynamics",
     version=2,
     after_failed_write="The run goes on from the last checkpoint with resume=True.",
@@ -61,7 +61,7 @@ def save(path, run: Run, written: Written) -> None:
         "shapes": state.shapes,
         "written": written,
     }
-    FORMAT.save(path, flatten(arrays), facts)
+    RUN_FILE.save(path, flatten(arrays), facts)
 
 
 def load(path, run: Run) -> Written:
@@ -76,7 +76,7 @@ def load(path, run: Run) -> Written:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path} to resume from. Run without resume first.")
-    arrays, facts = FORMAT.load(path)
+    arrays, facts = RUN_FILE.load(path)
     for name, value in identity(run).items():
         before = facts["identity"].get(name)
         if before != value:

@@ -15,7 +15,7 @@ from latte_ase.testing.samples import declared_elements, displaced
 from latte_ase.testing.subject import Deviation, NotApplicable, Subject, violations, voigt
 
 THREADS = 4
-ROUNDS = 3
+STRUCTURES_PER_THREAD = 3
 UNLIKELY = ("Og", "Ts", "Fm", "Ac", "Po", "Kr", "He", "V")
 """Elements that are tried as unknown ones, the least likely to be known first."""
 
@@ -135,7 +135,9 @@ def _clone(subject, clone):
 def threads(subject: Subject) -> list[Deviation]:
     """Deep copies of the calculator, one per thread and at the same time, give the results of a single one."""
     atoms = _first(subject)
-    structures = [[displaced(atoms, np.random.default_rng([k, m])) for m in range(ROUNDS)] for k in range(THREADS)]
+    structures = [
+        [displaced(atoms, np.random.default_rng([k, m])) for m in range(STRUCTURES_PER_THREAD)] for k in range(THREADS)
+    ]
     expected = [[subject.answer(each) for each in mine] for mine in structures]
     try:
         calcs = [copy.deepcopy(subject.calc) for _ in range(THREADS)]

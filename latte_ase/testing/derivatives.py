@@ -16,7 +16,7 @@ PROBED = 4
 """Number of atoms of a structure whose forces are compared."""
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 INDEX = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-STEPS = 300
+NVE_STEPS = 300
 KELVIN = 300.0
 
 
@@ -53,12 +53,12 @@ def drift(subject: Subject) -> list[Deviation]:
         step = min(0.25 * np.sqrt(atoms.get_masses().min()), 2.0)
         MaxwellBoltzmannDistribution(atoms, temperature_K=KELVIN, rng=subject.rng)
         energies = []
-        for _ in VelocityVerlet(atoms, step * units.fs).irun(STEPS):
+        for _ in VelocityVerlet(atoms, step * units.fs).irun(NVE_STEPS):
             energies.append(1e3 * (subject.energy(atoms) + atoms.get_kinetic_energy()) / len(atoms))
-        later = np.array(energies[STEPS // 4 :])
+        later = np.array(energies[NVE_STEPS // 4 :])
         picoseconds = 1e-3 * step * np.arange(len(later))
         slope = np.polyfit(picoseconds, later - later[0], 1)[0] if np.isfinite(later).all() else np.nan
-        where = f"{atoms.get_chemical_formula()}, {STEPS} steps of {step:.2f} fs"
+        where = f"{atoms.get_chemical_formula()}, {NVE_STEPS} steps of {step:.2f} fs"
         found.append(Deviation(abs(float(slope)), subject.tolerances.drift, "meV/atom/ps", where))
     return found
 

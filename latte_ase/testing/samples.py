@@ -16,7 +16,7 @@ COMMON = ("Cu", "Au", "Si", "Al", "Ni", "Fe", "C", "H", "O")
 """Elements that are tried with a calculator that does not declare its elements, solids first."""
 MOLECULE_BOX = 3.1
 """Side in Angstrom of the cube that one molecule occupies in liquid water."""
-SMALL = 8
+LARGEST_PRIMITIVE = 8
 """Largest number of atoms of a structure that is repeated 3x3x3."""
 
 
@@ -131,7 +131,7 @@ def from_structures(structures: Sequence[Atoms]) -> Samples:
         symbols=tuple(symbols),
         crystals=tuple(crystals),
         clusters=tuple(clusters or (_without_cell(atoms) for atoms in crystals)),
-        primitive=tuple(atoms for atoms in crystals if len(atoms) <= SMALL),
+        primitive=tuple(atoms for atoms in crystals if len(atoms) <= LARGEST_PRIMITIVE),
         pairs=tuple(_pairs(symbols[:3])),
     )
 

@@ -18,7 +18,7 @@ from ase.data import atomic_numbers, covalent_radii
 from latte_ase.testing.subject import Deviation, Subject
 from latte_ase.testing.tolerances import Tolerances
 
-SHORTEST = 0.9
+SHORTEST_DISTANCE = 0.9
 """Distance at which a scan begins, in units of the sum of two covalent radii."""
 LONGEST = 12.0
 """Distance in Angstrom at which a scan ends, beyond the cutoffs in use."""
@@ -57,7 +57,7 @@ def _all_pairs(subject, quantity, tolerance, unit):
 
 
 def _start(pair):
-    return SHORTEST * float(sum(covalent_radii[atomic_numbers[symbol]] for symbol in pair))
+    return SHORTEST_DISTANCE * float(sum(covalent_radii[atomic_numbers[symbol]] for symbol in pair))
 
 
 def _dimer(subject, pair):

@@ -16,7 +16,7 @@ from latte_ase.training.history import write_metrics
 from latte_ase.training.trainer_state import TrainerState
 
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
-FORMAT = CheckpointFile(
+CHECKPOINT_FILE = CheckpointFile(
     kind="training",
     version=2,
     after_failed_write="Training then goes on from the last checkpoint with resume=True (--resume).",
@@ -62,7 +62,7 @@ class TrainingFolder:
     def save(self, state: TrainerState) -> None:
         """Write the checkpoint, then the table; raises as `write_atomically`."""
         facts = {"history": state.history, "best": state.best, "epochs": self.epochs, "identity": self.identity}
-        FORMAT.save(self.path / CHECKPOINT, flatten(_arrays(state)), facts)
+        CHECKPOINT_FILE.save(self.path / CHECKPOINT, flatten(_arrays(state)), facts)
         write_metrics(self.path / METRICS, state.history)
 
 
@@ -72,7 +72,7 @@ def _arrays(state: TrainerState):
 
 def _load(path: Path, like: TrainerState) -> tuple[TrainerState, str]:
     """A state whose arrays have the names and shapes of those of `like`, and the identity of its training."""
-    arrays, facts = FORMAT.load(path)
+    arrays, facts = CHECKPOINT_FILE.load(path)
     needed = {name: np.shape(array) for name, array in flatten(_arrays(like)).items()}
     for name in sorted(needed.keys() | arrays.keys()):
         found = arrays[name].shape if name in arrays else None
@@ -100,7 +100,7 @@ def check_folder(folder: Path, *, resume: bool) -> None:
             )
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
     if not resume and path.is_file():
-        facts = FORMAT.facts(path)
+        facts = CHECKPOINT_FILE.facts(path)
         done = len(facts["history"])
         if done < facts["epochs"] or not model.is_file():
             raise FileExistsError(

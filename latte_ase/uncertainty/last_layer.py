@@ -38,9 +38,9 @@ from latte_ase.uncertainty.assessment import calibrated
 
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Values of the ridge; the one with the highest likelihood on the held-out frames is used."""
-PROBES = 4
+DIRECTIONS = 4
 """Number of random directions per frame."""
-SMALL = 1e-2
+MEMBER_DISTANCE = 1e-2
 """Distance of the members from the trained weights, relative to the norm of those; arbitrary, since everything is
 linear, but rounding errors grow where it is very small."""
 
@@ -126,10 +126,13 @@ def _information(potential: Potential, structures, weights, seed, progress) -> n
     program, trained = training_program(potential), weights_of(potential, DTYPE)
     rng, total = np.random.default_rng(seed), 0.0
     for frame, batch in zip(progress(frames) if progress else frames, batches, strict=True):
-        probes = (batch.has_forces * rng.normal(size=(PROBES, *batch.has_forces.shape))).astype(DTYPE)
+        probes = (batch.has_forces * rng.normal(size=(DIRECTIONS, *batch.has_forces.shape))).astype(DTYPE)
         energy, forces = _rows(program, trained, batch.graph, probes)
         n = len(frame.species)
-        energy, forces = np.asarray(energy, np.float64) / n, np.asarray(forces, np.float64) / np.sqrt(3 * n * PROBES)
+        energy, forces = (
+            np.asarray(energy, np.float64) / n,
+            np.asarray(forces, np.float64) / np.sqrt(3 * n * DIRECTIONS),
+        )
         if frame.energy is not None:
             total = total + weights[0] * np.outer(energy, energy)
         total = total + weights[1] * forces.T @ forces
@@ -143,6 +146,6 @@ def _draw(potential: Potential, information, ridge: float, members: int, seed: i
     values = np.maximum(values, 0) + ridge * values.mean()
     z = np.random.default_rng((seed, 1)).normal(size=(members, len(values)))
     deviations = (z / np.sqrt(values)) @ vectors.T
-    deviations *= np.linalg.norm(weights) / np.linalg.norm(deviations, axis=1).mean() * SMALL
+    deviations *= np.linalg.norm(weights) / np.linalg.norm(deviations, axis=1).mean() * MEMBER_DISTANCE
     drawn = jax.vmap(unravel)((np.asarray(weights) + deviations).astype(DTYPE))
     return jax.tree.map(np.asarray, drawn)

@@ -440,7 +440,7 @@ def test_it_stops_after_so_many_epochs_without_an_improvement(base):
 
 
 def test_by_default_it_takes_about_as_many_steps_whatever_the_number_of_frames(base, monkeypatch):
-    monkeypatch.setattr(sys.modules[finetune.__module__], "STEPS", 60)
+    monkeypatch.setattr(sys.modules[finetune.__module__], "USUAL_STEPS", 60)
     how = {"rate": 1e-30, "report": lambda row, epochs: None}
     for count, epochs in ((10, 12), (5, 30)):  # nine and four to train on: five and two batches of two
         assert len(finetune(base, frames(count, seed=2), **how).history) == epochs

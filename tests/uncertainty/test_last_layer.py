@@ -46,7 +46,7 @@ def test_information_is_the_weighted_sum_of_squares(tiny_potential, water_like, 
     found = _information(potential, [labelled], (7.0, 0.0), 0, None)
     expected = 7 * np.outer(energies, energies) / n**2
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
-    monkeypatch.setattr(sys.modules[_information.__module__], "PROBES", 4000)
+    monkeypatch.setattr(sys.modules[_information.__module__], "DIRECTIONS", 4000)
     assert not np.any(_information(potential, [water_like], (7.0, 3.0), 0, None))
     found = _information(potential, [labelled], (0.0, 3.0), 0, None)
     # the trace of 4000 samples scatters by about 2 %

@@ -26,7 +26,7 @@ Sum = tuple[tuple[int, int, int], ...]
 """Sum of times * number[i] * number[j], as a sorted tuple of (times, i, j) with i <= j."""
 
 
-class Program(NamedTuple):
+class ContractionProgram(NamedTuple):
     """Sequence of sums of products of two numbers that evaluates a table.
 
     Attributes:
@@ -83,7 +83,7 @@ def contract_table(table: Sequence[Sequence[str]], tensors: Sequence):
 
 
 @cache
-def program(table: Table) -> Program:
+def program(table: Table) -> ContractionProgram:
     """Sums that evaluate a table, each distinct sum once.
 
     Terms are contracted two factors at a time, beginning with the pair that adds the fewest products.
@@ -104,7 +104,7 @@ def program(table: Table) -> Program:
             contracted = _Tensor(bonds, {exponents: known[terms] for exponents, terms in sums.items()})
             tensors = [*(tensor for tensor in tensors if tensor is not x and tensor is not y), contracted]
         outputs.append(tensors[0].numbers[()])
-    return Program(used, tuple(known), tuple(outputs))
+    return ContractionProgram(used, tuple(known), tuple(outputs))
 
 
 def _assignments(bonds, powers) -> Iterator[dict]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latte_ase.model.contractions.evaluate import Program, program
+from latte_ase.model.contractions.evaluate import ContractionProgram, program
 from latte_ase.model.contractions.tables import Table, Term, check, to_text
 from latte_ase.model.contractions.traces import trace_free_matrix
 from latte_ase.model.moments import components
@@ -178,7 +178,7 @@ def _leave(span: np.ndarray, gradient: np.ndarray) -> tuple[float, np.ndarray]:
     return distance, rest / max(distance, np.finfo(float).tiny)
 
 
-def _jacobian(steps: Program, moments: np.ndarray) -> np.ndarray:
+def _jacobian(steps: ContractionProgram, moments: np.ndarray) -> np.ndarray:
     """Jacobian (terms, packed components), by the product rule along the program."""
     values: list[Any] = list(moments)
     gradients: list[Any] = list(np.eye(len(moments)))

@@ -72,7 +72,7 @@ class Kept(NamedTuple):
     features: Any
 
 
-class Sent(NamedTuple):
+class SentMoments(NamedTuple):
     """Message of an atom after the first of two rounds.
 
     Attributes:
@@ -195,7 +195,7 @@ class Cace:
                 return features, None
             kept = Kept(densities if "M" in self.messages else (), features)
             weights = self._message(table, features) if "Bchi" in self.messages else ()
-            return kept, Sent(sums if "Ar" in self.messages else (), weights)
+            return kept, SentMoments(sums if "Ar" in self.messages else (), weights)
         parts, norm = [], self.average_neighbours**-0.5
         if "M" in self.messages:
             parts.append([c * a for c, a in zip(table.shared["memory"], own.densities, strict=True)])

@@ -45,7 +45,7 @@ TIMES = np.array([[2.0 if 1 in exponents else 1.0] for exponents in PACKED])
 """Multiplicity of each packed component of a tensor of rank 2, (6, 1)."""
 
 
-class Sent(NamedTuple):
+class SentTensors(NamedTuple):
     """Message of an atom after the first round.
 
     Attributes:
@@ -164,7 +164,7 @@ class Messages:
         """One round for a block of atoms, see `Descriptor.update`; the state is B."""
         if step == 0:
             return self._first(table, edges, neighbour_species)
-        messages = Sent(*(jnp.concatenate(parts, axis=1) for parts in zip(*received, strict=True)))
+        messages = SentTensors(*(jnp.concatenate(parts, axis=1) for parts in zip(*received, strict=True)))
         sums = self._sums(table, edges, neighbour_species, messages)
         mixed = [dot("bcm,mu->bcu", sums[rank], table["second"][str(rank)]) for rank in sums]
         return jnp.concatenate([own, contractions.contract(self.second_plan, mixed)], axis=-1), None
@@ -187,9 +187,9 @@ class Messages:
         # the columns of the message follow those of the terms, which `contract` counts from the first
         features = contractions.contract(self.first_plan, [mixed[rank] for rank in _ranks(self.first_plan.columns)])
         numbers = dot("bf,fm->bm", _bounded(features), table["kernel"])
-        return features, Sent(numbers, _bounded(mixed[1][..., vector:]), _bounded(mixed[2][..., tensor:], TIMES))
+        return features, SentTensors(numbers, _bounded(mixed[1][..., vector:]), _bounded(mixed[2][..., tensor:], TIMES))
 
-    def _sums(self, table, edges, neighbour_species, messages: Sent):
+    def _sums(self, table, edges, neighbour_species, messages: SentTensors):
         """Sums SUM_j g_l X_m for every rank in use, {rank: (block, components, l m)}."""
         g = self._shells(table, edges, neighbour_species)
         offsets = [

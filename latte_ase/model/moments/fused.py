@@ -45,7 +45,7 @@ REGISTERS = 96
 """Largest number of values that a thread of the forward kernel keeps; with more, several warps share an atom."""
 
 
-class Part(NamedTuple):
+class ColumnPart(NamedTuple):
     """Consecutive columns of the same ranks.
 
     Attributes:
@@ -143,18 +143,18 @@ _group_edge_gradients.defvjp(_group_edge_gradients_forward, _group_edge_gradient
 
 
 def _parts_of(columns):
-    return tuple(Part((rank,), part.start, part.stop - part.start) for rank, part in xla.ranks_of(columns))
+    return tuple(ColumnPart((rank,), part.start, part.stop - part.start) for rank, part in xla.ranks_of(columns))
 
 
 def _parts_of_groups(radial, ranks):
-    return (Part(tuple(ranks), 0, len(radial.constants[0])),)
+    return (ColumnPart(tuple(ranks), 0, len(radial.constants[0])),)
 
 
 def _constants(radial, edges):
     return tuple(jnp.asarray(c, edges[0].dtype) for c in radial.constants)
 
 
-def _forward(radial, parts: Sequence[Part], interpret, edges, weights, params):
+def _forward(radial, parts: Sequence[ColumnPart], interpret, edges, weights, params):
     """Moments of a block: with `weights` summed over the groups, without (None) one for each group."""
     block, dtype = edges[0].shape[0], edges[0].dtype
     between = () if weights is not None else (len(edges),)
@@ -181,7 +181,7 @@ def _forward(radial, parts: Sequence[Part], interpret, edges, weights, params):
     return [f.reshape(block, *shape) for f, shape in zip(found, shapes, strict=True)]
 
 
-def _adjoint(radial, parts: Sequence[Part], interpret, edges, weights, params, cotangents):
+def _adjoint(radial, parts: Sequence[ColumnPart], interpret, edges, weights, params, cotangents):
     """Gradients dE/dD of a block, one array (block, k, 3) per group."""
     filled = _filled(edges)
     gradients = [jnp.zeros_like(group) for group in edges]
