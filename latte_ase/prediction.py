@@ -10,13 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ase import Atoms
-from ase.io import iread
 
 from latte_ase.calculator import LatteCalculator
 from latte_ase.engine import spatial_chunks
@@ -29,7 +25,9 @@ from latte_ase.geometry.batching import Numbered, batches
 from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import Graph, join, pack
 from latte_ase.geometry.neighbours import Pairs, neighbour_list
+from latte_ase.geometry.structure import Structure
 from latte_ase.io.pretrained import load_model
+from latte_ase.io.structures import Structures, iterate_structures
 from latte_ase.model import derivatives
 from latte_ase.model.domain import DomainError
 from latte_ase.model.potential import Potential
@@ -63,7 +61,7 @@ class Prediction:
 
 def predict(
     model: Any,
-    structures: str | Path | Atoms | Iterable[Atoms | str | Path],
+    structures: Structures,
     *,
     forces: bool = True,
     batch: int | None = None,
@@ -79,7 +77,8 @@ def predict(
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.
-        structures: file that `ase.io.iread` reads, or iterable of ase.Atoms and files, of any sizes, cells and pbc.
+        structures: file that `ase.io.iread` reads, also FILE@INDEX, or iterable of ase.Atoms and files, of any sizes, cells and
+            pbc; a structure may be changed after it was yielded.
         forces: whether forces and stress are computed; energies alone take less than half the time.
         batch: number of atoms in a batch; default 2048 on a CPU, 16384 elsewhere.
         chunk: largest number of atoms that is computed in one piece; larger structures are computed in chunks.
@@ -93,7 +92,8 @@ def predict(
     Raises:
         FileNotFoundError: there is no such file.
         DomainError: the model is a strict calculator, and a structure is outside its domain.
-        ValueError: a structure without atoms, with an unknown element, a position that is not finite or a bad cell.
+        ValueError: a structure without atoms, with an unknown element, a position that is not finite or a bad cell; a file that
+            ASE cannot read.
 
     Examples:
         >>> for atoms, result in zip(frames, predict("latte-water", frames)):
@@ -109,27 +109,13 @@ def predict(
     for name, value in (("batch", batch), ("chunk", chunk)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; 1 atom or more is needed.")
-    show = progress or iter
-    if isinstance(structures, (str, Path, Atoms)):
-        found = show(_opened(structures))
-    else:
-        found = chain.from_iterable(map(_opened, show(structures)))
+    found = map(Structure.of, iterate_structures(structures, progress=progress))
     if isinstance(model, LatteCalculator) and model.strict:
         found = _inside(model, found)
     return _predict(_Batches(engine, batch, chunk, forces), found)
 
 
-def _opened(item) -> Iterable[Atoms]:
-    """Structure, or the structures of a file."""
-    if not isinstance(item, (str, Path)):
-        return (item,)
-    path = Path(item).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {item}. Give the path of a file of structures.")
-    return iread(path, ":")
-
-
-def _inside(calc: LatteCalculator, structures: Iterable[Atoms]) -> Iterator[Atoms]:
+def _inside(calc: LatteCalculator, structures: Iterable[Structure]) -> Iterator[Structure]:
     """The structures, each looked at by a strict calculator before it goes on."""
     for index, atoms in enumerate(structures):
         try:

@@ -53,6 +53,17 @@ def test_frames_without_labels_are_left_out(labelled):
         assert evaluate("latte-si", [forces, bulk("Si")], keys={"energy": "REF_energy"}).energy[0, 0] == 0.0
 
 
+def test_a_generator_may_change_the_frame_that_it_yielded(labelled):
+    def one_that_changes():
+        atoms = labelled[0].copy()
+        for frame in labelled:
+            atoms.positions[:] = frame.positions
+            atoms.calc = frame.calc
+            yield atoms
+
+    assert evaluate("latte-si", one_that_changes()).metrics == evaluate("latte-si", labelled).metrics
+
+
 def test_stress_is_compared_where_asked_for(labelled):
     calculator = LatteCalculator("latte-si")
     atoms = labelled[0].copy()

@@ -93,6 +93,40 @@ def test_a_molecule_that_flies_apart(calculator):
     assert np.any(results[0].forces != 0)
 
 
+@pytest.mark.parametrize("options", [{}, {"batch": 12}, {"chunk": 5}], ids=str)
+def test_a_generator_may_change_the_structure_that_it_yielded(calculator, options):
+    """As a scan of lattice constants does, or dynamics; atoms may also come and go."""
+    states = [cloud(size, size, cell=[9 + size] * 3, pbc=size % 2 == 1) for size in (3, 4, 9, 4, 3)]
+
+    def one_that_changes():
+        atoms = Atoms()
+        for state in states:
+            del atoms[:]
+            atoms.extend(state)
+            atoms.set_cell(state.cell)
+            atoms.pbc = state.pbc
+            yield atoms
+
+    for result, atoms in zip(predict(calculator, one_that_changes(), **options), states, strict=True):
+        assert_same(result, atoms, calculator.engine.evaluate(atoms))
+
+
+def test_a_strict_calculator_computes_the_states_that_it_looks_at(tiny_potential):
+    strict = LatteCalculator(tiny_potential(reach=0.9), dtype="float64", strict=True)
+
+    def approach(*distances):
+        atoms = Atoms("OH", positions=np.zeros((2, 3)))
+        for distance in distances:
+            atoms.positions[1, 0] = distance
+            yield atoms
+
+    near, nearer = (result.energy for result in predict(strict, approach(1.0, 0.95)))
+    assert near == pytest.approx(strict.get_potential_energy(next(approach(1.0))), abs=1e-10)
+    assert nearer == pytest.approx(strict.get_potential_energy(next(approach(0.95))), abs=1e-10)
+    with pytest.raises(DomainError, match=r"Structure 1: .*0\.500 Å"):
+        list(predict(strict, approach(1.0, 0.5, 1.0)))
+
+
 def test_energies_alone(calculator, mixture):
     structures, expected = mixture
     for result, reference in zip(predict(calculator, structures, forces=False), expected, strict=True):

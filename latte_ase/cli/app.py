@@ -46,11 +46,6 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except MISTAKES as error:
             print(f"latte-ase: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
-        except Exception as error:
-            if type(error).__name__ != "UnknownFileTypeError":  # of ase.io, which is not imported for this
-                raise
-            print(f"latte-ase: ASE does not know the type of this file ({error}).", file=sys.stderr)
-            raise typer.Exit(1) from error
 
     return wrapped
 

@@ -22,9 +22,9 @@ def check(
 
     MODULE:CLASS, such as ase.calculators.emt:EMT, is called without arguments.
     """
-    from ase.io import read
     from rich.console import Console
 
+    from latte_ase.io.frames import read_frames
     from latte_ase.testing import check_calculator
     from latte_ase.testing.find import is_import_path, load_calculator
 
@@ -36,15 +36,11 @@ def check(
         calc = LatteCalculator.from_pretrained(calculator, dtype=dtype or "float64")
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
-    frames = None
-    if structures is not None:
-        if not structures.is_file():
-            raise FileNotFoundError(f"There is no file {structures}; give one with structures.")
-        frames = read(structures, ":")
+    frames = None if structures is None else read_frames(structures)
     with Console(stderr=True).status("") as status:
         report = check_calculator(
             calc,
-            frames,  # pyright: ignore[reportArgumentType]  # ":" gives a list
+            frames,
             elements=None if elements is None else elements.replace(",", " ").split(),
             precision=dtype,
             only=only,

@@ -11,7 +11,7 @@ import typer
 
 def select(
     model: Annotated[str, typer.Argument(help="name, file, folder or hub address; with a committee")],
-    file: Annotated[Path, typer.Argument(help="trajectory, any format of ase.io.read")],
+    file: Annotated[Path, typer.Argument(help="trajectory, any format of ase.io.read; FILE@INDEX for a part of it")],
     count: Annotated[int, typer.Option(help="how many structures to choose")],
     out: Annotated[Path, typer.Option(help="extended XYZ file to write")],
 ):
@@ -22,6 +22,7 @@ def select(
     from latte_ase import uncertainty as package
     from latte_ase.io.frames import read_frames
 
+    out = out.expanduser()
     out.parent.mkdir(parents=True, exist_ok=True)
     frames = read_frames(file)
     chosen = package.select(model, frames, count, progress=functools.partial(track, description="structures"))

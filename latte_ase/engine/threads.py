@@ -5,15 +5,19 @@ A compiled call releases Python's lock, so that threads run side by side.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+from latte_ase.engine.cpu_quota import cpu_quota
+
 
 def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores that this process may use: those it is bound to, and no more than its quota (`cpu_quota`) rounded up."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return bound if cpu_quota() >= bound else max(1, math.ceil(cpu_quota()))
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ase import Atoms
 
 from latte_ase.geometry.all_pairs import is_molecule
+from latte_ase.geometry.structure import Structure
 
 HELD = 16
 """Batches whose structures may wait for others of their kind."""
@@ -22,10 +23,10 @@ class Numbered(NamedTuple):
     """Structure with its index in the stream."""
 
     index: int
-    atoms: Atoms
+    atoms: Atoms | Structure
 
 
-def batches(structures: Iterable[Atoms], size: int) -> Iterator[list[Numbered]]:
+def batches(structures: Iterable[Atoms | Structure], size: int) -> Iterator[list[Numbered]]:
     """Lists of like structures: molecules apart from others, and each within a factor of two in size.
 
     Args:

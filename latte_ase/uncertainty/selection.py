@@ -10,15 +10,14 @@ deviation over all frames.  A copy of a selected frame has distance 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 
 from latte_ase.calculator import LatteCalculator
-from latte_ase.io.frames import read_frames
+from latte_ase.io.structures import Structures, iterate_structures
 
 
 class Selected(NamedTuple):
@@ -33,14 +32,13 @@ class Selected(NamedTuple):
     uncertainty: float
 
 
-def select(
-    model: Any, frames: str | Path | Sequence[Atoms], count: int, *, progress: Callable | None = None
-) -> list[Selected]:
+def select(model: Any, frames: Structures, count: int, *, progress: Callable | None = None) -> list[Selected]:
     """Most informative frames, beginning with the most uncertain one.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes, with a committee.
-        frames: file, or structures of any sizes; labels are not read.
+        frames: file, also FILE@INDEX, or structures of any sizes, also from a generator; read once, one after the other, and
+            not kept.  Labels are not read.
         count: number of frames to select; fewer are returned where all others are copies of these.
         progress: wrapper of the iteration over frames, for example `rich.progress.track`.
 
@@ -50,15 +48,15 @@ def select(
     Raises:
         ValueError: no frames, `count` below 1, or the model has no committee.
     """
-    if isinstance(frames, (str, Path)):
-        frames = read_frames(frames)
-    if count < 1 or len(frames) == 0:
-        raise ValueError(f"{count} of {len(frames)} frames are to be chosen; one of one is the least.")
+    if count < 1:
+        raise ValueError(f"count is {count}; 1 frame or more is to be chosen.")
     calc = model if isinstance(model, LatteCalculator) else LatteCalculator(model)
     worst, where = [], []
-    for atoms in progress(frames) if progress else frames:
+    for atoms in iterate_structures(frames, progress=progress):
         worst.append(calc.get_uncertainty(atoms).worst)
         where.append(_mean_descriptor(calc, atoms))
+    if not worst:
+        raise ValueError(f"{frames!r:.80} holds no structure, so there is none to choose.")
     scores, places = np.array(worst), np.array(where)
     spread = places.std(axis=0)
     places = places / np.where(spread > 1e-9 * np.abs(places).max(initial=1.0), spread, np.inf)

@@ -69,3 +69,49 @@ def test_without_a_place_to_write_a_command_runs_without_cache(environment, tmp_
     environment["XDG_CACHE_HOME"] = str(tmp_path / "file")
     compilation_cache.prepare_command()
     assert "JAX_COMPILATION_CACHE_DIR" not in environment
+
+
+FILL = """
+import sys
+from latte_ase.io import compilation_cache
+compilation_cache.prepare_command() if sys.argv[1] == "command" else compilation_cache.use_compilation_cache()
+import warnings; warnings.simplefilter("error")
+import jax, jax.numpy as jnp
+if sys.argv[1] == "script":
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+for n in range(2, 8):
+    jax.jit(lambda x: jnp.linalg.eigh(x @ x.T)[0] * n)(jnp.ones((n, n)))
+"""
+
+
+@pytest.mark.parametrize("who", ["command", "script"])
+def test_what_was_used_least_recently_is_dropped(environment, who):
+    """Also in a folder from before there was a limit, whose entries have no time of last use."""
+    folder = compilation_cache.cache_folder()
+    folder.mkdir(parents=True)
+    (folder / "old-cache").write_bytes(bytes(40_000))
+    os.utime(folder / "old-cache", (0, 0))
+    environment |= {
+        "JAX_COMPILATION_CACHE_MAX_SIZE": "60000",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    subprocess.run([sys.executable, "-c", FILL, who], env=environment, check=True)
+    entries = list(folder.glob("*-cache"))
+    assert entries and folder / "old-cache" not in entries
+    assert sum(entry.stat().st_size for entry in entries) <= 60_000
+    assert {e.name.replace("-cache", "-atime") for e in entries} == {e.name for e in folder.glob("*-atime")}
+
+
+def test_there_is_a_limit_unless_the_user_set_one(environment):
+    compilation_cache.prepare_command()
+    assert environment["JAX_COMPILATION_CACHE_MAX_SIZE"] == str(compilation_cache.LARGEST_CACHE)
+    code = "import jax, latte_ase; latte_ase.use_compilation_cache(); print(jax.config.jax_compilation_cache_max_size)"
+    base = {k: v for k, v in environment.items() if not k.startswith("JAX_")} | {
+        "PYTHONPATH": os.pathsep.join(sys.path)
+    }
+    for limits, expected in (({}, compilation_cache.LARGEST_CACHE), ({"JAX_COMPILATION_CACHE_MAX_SIZE": "-1"}, -1)):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=base | limits, capture_output=True, text=True, check=True
+        )
+        assert int(done.stdout) == expected

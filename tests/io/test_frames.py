@@ -38,7 +38,7 @@ def test_read_frames_takes_files_atoms_and_iterables(tmp_path):
     assert [a.get_chemical_formula() for a in read] == ["H2O", "HO"]
     assert count_labels(read) == {"energy": 2, "forces": 2, "stress": 1}
     np.testing.assert_allclose(read[1].calc.results["stress"], frames[1].calc.results["stress"], atol=1e-7)
-    assert len(read_frames(str(tmp_path / "set.xyz"), "0")) == 1
+    assert len(read_frames(f"{tmp_path / 'set.xyz'}@0")) == 1
     assert read_frames(frames[0]) == frames[:1]
     assert read_frames(iter(frames)) == frames
 

@@ -48,10 +48,24 @@ def test_frames_may_be_a_file(certain, copper, tmp_path):
     assert select(certain, tmp_path / "frames.extxyz", 2)[0].index in range(3)
 
 
+def test_frames_may_be_a_generator_that_changes_one_structure(certain, copper):
+    frames = copper(6, seed=8)
+
+    def one_that_moves():
+        atoms = frames[0].copy()
+        for frame in frames:
+            atoms.set_cell(frame.cell)
+            atoms.positions[:] = frame.positions
+            yield atoms
+
+    assert select(certain, one_that_moves(), 3) == select(certain, frames, 3)
+
+
 def test_a_count_that_cannot_be(certain, copper):
-    for count, frames in ((0, copper(2, seed=0)), (1, [])):
-        with pytest.raises(ValueError, match="one of one is the least"):
-            select(certain, frames, count)
+    with pytest.raises(ValueError, match=r"count is 0; 1 frame or more is to be chosen\."):
+        select(certain, copper(2, seed=0), 0)
+    with pytest.raises(ValueError, match=r"\[\] holds no structure, so there is none to choose\."):
+        select(certain, [], 1)
 
 
 def test_the_choice_is_that_of_a_loop_over_all_frames(copper_and_gold, certain_alloy):
