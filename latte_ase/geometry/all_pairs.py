@@ -15,13 +15,19 @@ from ase import Atoms
 
 from latte_ase.geometry.graph import FAR, Graph, Grouping, Layout, Shape, fill, lay_out
 from latte_ase.geometry.neighbours import Pairs
+from latte_ase.geometry.structure import Structure
 
 LARGEST = 100
 """Largest number of atoms of a molecule; for more, a cell list is faster."""
 
 
+<<<<<<< HEAD
 def is_molecule(atoms: Atoms) -> bool:
     """Whether a structure is small and not periodic."""
+=======
+def is_molecule(atoms: Atoms | Structure) -> bool:
+    """True for a small structure that repeats nowhere."""
+>>>>>>> 53df773 (Batches take structures as they were)
     return len(atoms) <= LARGEST and not atoms.pbc.any()
 
 
