@@ -21,13 +21,8 @@ LARGEST = 100
 """Largest number of atoms of a molecule; for more, a cell list is faster."""
 
 
-<<<<<<< HEAD
-def is_molecule(atoms: Atoms) -> bool:
-    """Whether a structure is small and not periodic."""
-=======
 def is_molecule(atoms: Atoms | Structure) -> bool:
-    """True for a small structure that repeats nowhere."""
->>>>>>> 53df773 (Batches take structures as they were)
+    """Whether a structure is small and not periodic."""
     return len(atoms) <= LARGEST and not atoms.pbc.any()
 
 
