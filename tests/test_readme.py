@@ -20,10 +20,10 @@ PAGES = {
         "docs/howto/check.md",
         "docs/howto/descriptor.md",
         "docs/howto/dynamics.md",
+        "docs/howto/labels.md",
         "docs/howto/model.md",
         "docs/howto/structures.md",
         "docs/howto/training.md",
-        "docs/howto/units.md",
         "docs/uncertainty.md",
     )
 }
@@ -132,8 +132,9 @@ def test_uncertainty_page():
     assert Path("certain.safetensors").is_file()
 
 
-@pytest.mark.parametrize("page", ["docs/howto/check.md", "docs/howto/model.md", "docs/howto/units.md"])
-def test_other_pages_run(page):
+@pytest.mark.parametrize("page", ["docs/howto/check.md", "docs/howto/labels.md", "docs/howto/model.md"])
+def test_other_pages_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     execute(page)
 
 
@@ -141,7 +142,7 @@ def test_other_pages_run(page):
 def test_recipes_of_pages_are_recipes():
     from latte_ase.training import load_config
 
-    for page in ("docs/howto/training.md", "docs/howto/descriptor.md"):
+    for page in ("docs/howto/training.md", "docs/howto/descriptor.md", "docs/howto/labels.md"):
         for text in blocks(page, "toml"):
             Path("recipe.toml").write_text(text)
             assert load_config("recipe.toml").model.name.startswith("my-")
