@@ -67,7 +67,7 @@ def finetuning(history: list[dict[str, float]], stages: Mapping[str, Evaluation]
     name = "forces" if stages["fine-tuned"].forces.size else "energy"
     _curves(left, history, name)
     # the change of E0 moves energies by electronvolts, forces not at all
-    before = "E0 re-fitted" if name == "energy" else "base model"
+    before = next(stage for stage in stages if stage.startswith("E0")) if name == "energy" else "base model"
     for stage, colour in ((before, "#999999"), ("fine-tuned", "#0072B2")):
         if stage in stages:
             values = getattr(stages[stage], name).reshape(-1, 2)

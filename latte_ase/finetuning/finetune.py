@@ -102,7 +102,9 @@ def finetune(
         replayed: file or list of structures of the base model's own data, against forgetting: every epoch takes as many of
             them as there are new frames, and `valid_fraction` of them is held out for the report.  Frames without
             labels get those that the base model predicts.
-        energies: E0 of the new level of theory in eV by symbol; None re-fits them to `frames`.
+        energies: energies of isolated atoms at the new level of theory in eV by symbol, which become E0.  They can take the
+            place only of such energies: the base model has to be trained with [data] isolated_atoms or reference_energies, for
+            where its E0 were fitted its network counts from the fit.  None fits E0 to `frames` once more.
         keys: names of the labels in `frames` and `valid` where they are not ASE's, such as {"energy": "REF_energy", "forces":
             "REF_forces"}, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
         patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
@@ -120,7 +122,8 @@ def finetune(
         FileNotFoundError: there is nothing to resume from.
         TypeError: an unknown keyword.
         ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
-            `valid`, or `out` is where the base model is; nothing has been trained yet.
+            `valid`, or `out` is where the base model is, or `energies` for a base model with fitted E0; nothing has been trained
+            yet.
     """
     path = _folder(out, model, resume=resume)
     base, parametrise = load_model(model), parametrisation(strategy)
@@ -149,10 +152,13 @@ def finetune(
             patience=patience,
             report=show,
         )
-    evaluations = _evaluations(base, start, result.potential, chosen.new.held, settings.labels)
+    shifted = "E0 re-fitted" if energies is None else "E0 as given"
+    stages = {"base model": base, shifted: start, "fine-tuned": result.potential}
+    evaluations = _evaluations(stages, chosen.new.held, settings.labels)
     facts = {
         "strategy": name,
         "frames": len(chosen.new.train),
+        "energies": energies and plain(energies),
         "training": settings.to_dict(),
         "held_out": {stage: evaluation.metrics for stage, evaluation in evaluations.items()},
     }
@@ -232,6 +238,13 @@ def _start(base: Potential, new: Structures, energies: dict[str, float] | None) 
     extended = with_elements(base, new.train + new.held)
     if energies is None:
         return reference_energies.refitted(extended, new.train)
+    if not reference_energies.are_given(base):
+        fitted = ", ".join(f"{e} {x:.6g}" for e, x in zip(base.elements, base.reference_energies, strict=True))
+        raise ValueError(
+            f"The E0 of the base model are a fit to its total energies ({fitted} eV), and its network holds what is left of "
+            "them. Energies of atoms of another level of theory cannot take their place: all total energies would be off by the "
+            "difference. Leave energies out, which fits E0 once more, or train from scratch with [data] isolated_atoms."
+        )
     return replace(extended, reference_energies=given_reference_energies(energies, extended.elements))
 
 
@@ -257,13 +270,11 @@ def with_repulsion_outside(potential: Potential, frames) -> Potential:
     return replace(potential, constants={**potential.constants, "repulsion_range": shorter})
 
 
-def _evaluations(base: Potential, start: Potential, end: Potential, held: list[Atoms], labels) -> dict[str, Evaluation]:
-    """Errors of held-out new frames by stage; the base model is none where it does not know all elements."""
+def _evaluations(stages: dict[str, Potential], held: list[Atoms], labels) -> dict[str, Evaluation]:
+    """Errors of held-out frames by stage, of potentials that know all elements and for labels that there are."""
     labels = [name for name in labels if count_labels(held)[name]]  # a random split may leave none of them
-    stages = {"base model": base, "E0 re-fitted": start, "fine-tuned": end}
-    if start.elements != base.elements:
-        del stages["base model"]
-    return {stage: evaluate(potential, held, labels=labels) for stage, potential in stages.items()}
+    known = {stage: p for stage, p in stages.items() if p.elements == stages["fine-tuned"].elements}
+    return {stage: evaluate(potential, held, labels=labels) for stage, potential in known.items()}
 
 
 def _base_evaluations(base: Potential, end: Potential, held: list[Atoms], labels) -> dict[str, Evaluation]:

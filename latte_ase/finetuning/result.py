@@ -20,7 +20,8 @@ class FineTuned:
     Attributes:
         potential: the fine-tuned model.
         history: one row per epoch, as in training.
-        evaluations: evaluations of the held-out new frames by stage: "base model", "E0 re-fitted", "fine-tuned"; the
+        evaluations: evaluations of the held-out new frames by stage: "base model", "E0 re-fitted" (or "E0 as
+            given"), "fine-tuned"; the
             first is missing where the base model does not know all elements.
         base_evaluations: evaluations of held-out frames of the data of the base model, with its E0: "base model",
             "fine-tuned"; empty without `replayed`.

@@ -98,7 +98,9 @@ class DataConfig:
         train: file of labelled structures, relative to the configuration file.
         valid: file of validation structures; empty holds out `valid_fraction` of `train`.
         valid_fraction: fraction held out.
-        isolated_atoms: file with one atom per frame, whose energies become E0.
+        isolated_atoms: file of isolated atoms, whose energies become E0: structures of one atom without a neighbour within
+            the cutoff, periodic images included.  Other structures in it are passed over.  Several of an element have to
+            agree; those with config_type=IsolatedAtom come first.
         reference_energies: E0 in eV by symbol; empty means `isolated_atoms` or least squares.
         keys: names that labels have in these files where they are not ASE's, such as { energy = "REF_energy", forces =
             "REF_forces" }, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.

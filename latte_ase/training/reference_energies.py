@@ -3,6 +3,7 @@ network."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,12 +12,12 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from latte_ase.io.frames import read_frames
-from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.labels import label, labels_of
 from latte_ase.model.potential import Potential
 from latte_ase.prediction import predict
 from latte_ase.training.config import Config
 from latte_ase.training.dataset import Frame, compositions
+from latte_ase.training.isolated_atoms import isolated_atom_energies
 
 
 def fit_reference_energies(energies, compositions) -> np.ndarray:
@@ -54,19 +55,49 @@ def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np
     """E0 (species,) in eV: given, from isolated atoms, or least squares, in this order.
 
     Raises:
-        ValueError: an element has no given energy, or no isolated atom.
+        ValueError: an element has no given energy, or no isolated atom; or as `isolated_atom_energies`.
     """
-    given = {}
-    if config.data.isolated_atoms:
-        lone = [a for a in read_frames(config.path(config.data.isolated_atoms), keys=config.data.keys) if len(a) == 1]
-        lone = labelled_frames(lone, ("energy",), f"the isolated atoms ({config.data.isolated_atoms})")
-        given = {atoms.get_chemical_symbols()[0]: label(atoms, "energy") for atoms in lone}
-    given |= config.data.reference_energies
-    if given:
-        return given_reference_energies(given, potential.elements)
+    data = config.data
+    if data.isolated_atoms or data.reference_energies:
+        given = {}
+        if data.isolated_atoms:
+            structures = read_frames(config.path(data.isolated_atoms), keys=data.keys)
+            given = isolated_atom_energies(structures, potential.cutoff, data.isolated_atoms)
+        return given_reference_energies(given | data.reference_energies, potential.elements)
     labelled = [f for f in frames if f.energy is not None]
     counts = compositions(labelled, len(potential.elements))
+    _warn_of_what_a_fit_cannot_do(labelled, counts, potential.elements)
     return fit_reference_energies([f.energy for f in labelled], counts)
+
+
+def _warn_of_what_a_fit_cannot_do(frames: Sequence[Frame], counts: np.ndarray, elements: Sequence[str]) -> None:
+    unknown = [e for e, count in zip(elements, counts.sum(axis=0), strict=True) if count == 0]
+    if frames and unknown:
+        warnings.warn(
+            f"No frame of the training set with an energy has {', '.join(unknown)}: E0 is 0 there, and total energies of structures "
+            "with such atoms mean nothing. Give [data.reference_energies] or isolated_atoms.",
+            stacklevel=2,
+        )
+    lone = sum(len(frame.species) == 1 and len(frame.pairs.i) == 0 for frame in frames)
+    if lone:
+        warnings.warn(
+            f"{lone} of the frames with an energy are isolated atoms, whose energy is E0 exactly; E0 that are fitted to all frames "
+            "are others. Set isolated_atoms to the file that holds them.",
+            stacklevel=2,
+        )
+
+
+def are_given(potential: Potential) -> bool:
+    """Whether the E0 of a model are energies that were given, of isolated atoms as a rule, and not a fit to total energies.
+
+    Where they were fitted, the network holds the rest of the energy of an atom, so that nobody knows the model's energy of an
+    isolated atom, and no other E0 can take their place but by another fit.
+    """
+    finetuning, recipe = (potential.metadata.get(name) or {} for name in ("finetuning", "recipe"))
+    if finetuning:
+        return bool(finetuning.get("energies"))
+    data = recipe.get("data", {})
+    return bool(data.get("isolated_atoms") or data.get("reference_energies"))
 
 
 def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:

@@ -117,6 +117,7 @@ def test_one_that_was_stopped_goes_on_to_the_same_numbers(base, tmp_path, strate
 
 @pytest.mark.parametrize("change", ["model", "E0", "strategy", "frames", "replayed", "cell"])
 def test_one_that_was_stopped_goes_on_with_what_it_began_with_alone(base, tmp_path, change):
+    base = of_isolated_atoms(base)
     how = {"frames": frames(4, seed=1), "replayed": frames(4, seed=0), "energies": {"Cu": 1.0}, "epochs": 3}
     with pytest.raises(KeyboardInterrupt):
         finetune(base, **how, out=tmp_path, report=stop_after(1))
@@ -340,11 +341,31 @@ def test_new_elements_are_added(base):
     assert result.potential.constants["repulsion_range"].min() > 1.5
 
 
-def test_energies_of_atoms_may_be_given(base):
+def of_isolated_atoms(base):
+    """The model as if its E0 had been given."""
+    recipe = {**base.metadata["recipe"], "data": {"reference_energies": {"Cu": float(base.reference_energies[0])}}}
+    return replace(base, metadata={**base.metadata, "recipe": recipe})
+
+
+def test_energies_of_atoms_may_be_given_where_the_base_has_such(base):
     how = {"epochs": 1, "rate": 1e-9, "report": lambda row, epochs: None}
-    assert finetune(base, frames(4, seed=2), energies={"Cu": -7.0}, **how).potential.reference_energies == [-7.0]
+    base = of_isolated_atoms(base)
+    once = finetune(base, frames(4, seed=2), energies={"Cu": -7.0}, **how)
+    assert once.potential.reference_energies == [-7.0]
+    assert list(once.errors) == ["base model", "E0 as given", "fine-tuned"]
+    again = finetune(once.potential, frames(4, seed=2), energies={"Cu": -8.0}, **how)
+    assert again.potential.reference_energies == [-8.0]
     with pytest.raises(ValueError, match="Reference energies are given for Au, but not for Cu"):
         finetune(base, frames(4, seed=2), energies={"Au": -7.0}, **how)
+
+
+def test_energies_of_atoms_do_not_take_the_place_of_a_fit(base, tuned):
+    """The networks of these models hold what the fit left: with other E0 every total energy would be off."""
+    for model in (base, tuned.potential):
+        with pytest.raises(
+            ValueError, match=r"base model are a fit .*\(Cu .* eV\).*Leave energies out, .* once more, or train"
+        ):
+            finetune(model, frames(4, seed=2), energies={"Cu": 0.0})
 
 
 def test_the_picture_shows_history_and_forces(tuned, tmp_path):
