@@ -28,7 +28,7 @@ check: $(VENV)/.dev  ## linters and types
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test-fast: $(VENV)/.dev  ## fast tests only
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-ase: $(VENV)/.dev  ## ASE's own tests with this calculator for EMT
 	$(BIN)/python tests/ase_suite/run.py
@@ -40,7 +40,9 @@ test-gpu: $(VENV)/.dev  ## tests that need a GPU (install jax[cuda12] or jax[cud
 	$(BIN)/python -m pytest -m gpu
 
 tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
-	LATTE_ASE_QUICK=1 $(BIN)/python -m pytest -n 2 --nbmake tutorials
+	LATTE_ASE_QUICK=1 JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
+	  JAX_COMPILATION_CACHE_DIR=$${JAX_COMPILATION_CACHE_DIR-$(CURDIR)/out/compiled} \
+	  $(BIN)/python -m pytest -n 2 --dist worksteal --nbmake tutorials
 
 docs: $(VENV)/.dev  ## the documentation site, in out/docs
 	$(BIN)/python docs/pages.py out/pages

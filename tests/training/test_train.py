@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import sys
 
-import jax
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from jax.experimental.compilation_cache import compilation_cache
 
 from latte_ase import LatteCalculator, load_model
 from latte_ase.io.model_file import flatten
@@ -22,22 +20,6 @@ from latte_ase.training.dataset import split
 from latte_ase.training.folder import TrainingFolder
 
 EPOCHS = 12
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    """Every call of `train` compiles its step; here they find it in a cache of this module."""
-    names = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("jax")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in names}
-    for values in (names, before):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if values is names:
-            yield
 
 
 def alloys(labels=("energy", "forces")):
