@@ -1,4 +1,4 @@
-"""The pair list of one structure on the device: reused while that is exact, in few shapes."""
+"""Neighbour list of one structure on the device, reused while it is complete, in few shapes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The evaluator: padded graphs of one or many structures in, energies and their derivatives out, compiled and counted.
+"""Evaluator: compiled functions from padded graphs of one or many structures to energies and their derivatives.
 
-The functions themselves are those of `model.derivatives`, which can also be traced, inside the loops of dynamics and in the
-loss of training.  Calculator, predictions, chunks, dynamics, training, validation and committees compute by these and in no
-other way.
+The functions are those of `latte_ase.model.derivatives`, which are also traced inside the loops of dynamics and in the loss
+of training.  Calculator, predictions, chunks, dynamics, training, validation and committees all use them.
 """
 
 from __future__ import annotations
@@ -60,13 +59,13 @@ COMPILED = {
 
 
 class Evaluator:
-    """Compiled functions of a potential on a device.  Threads may share it.
+    """Compiled functions of a potential on a device.  Threads may share an evaluator.
 
     Args:
-        potential: what to compute.
-        device: of JAX.
+        potential: the potential.
+        device: JAX device.
         dtype: np.float32 or np.float64.
-        kernel: of the loop over pairs, a name of `moments.KERNELS`.
+        kernel: kernel of the sum over pairs, a name of `moments.KERNELS`.
 
     Attributes:
         program: what is computed.
@@ -84,7 +83,7 @@ class Evaluator:
 
     @contextmanager
     def precision(self):
-        """Precision, device and kernel of this evaluator, in this thread: other users of JAX keep their own settings."""
+        """Context with the precision, device and kernel of this evaluator, in this thread only."""
         with (
             jax.enable_x64(self.dtype == np.float64),
             jax.default_device(self.device),
@@ -103,7 +102,7 @@ class Evaluator:
 
     @contextmanager
     def counted(self, calls: int = 1):
-        """What is called and compiled inside counts in `stats`."""
+        """Context whose calls and compilations are counted in `stats`."""
         before = traces.count
         try:
             yield

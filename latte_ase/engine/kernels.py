@@ -1,7 +1,6 @@
-"""Which kernel of the pair loop serves a potential on a device: by name, or by measurement.
+"""Choice of the kernel of the sum over pairs for a potential and a device: by name, or by measurement.
 
-The kernels are those of `latte_ase.model.moments`.  A CPU has only one and is told so at once; nothing
-of Pallas is imported there.
+The kernels are those of `latte_ase.model.moments`.  On a CPU there is only one, and Pallas is not imported.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ TIMINGS = 5
 
 
 def choose_kernel(potential: Potential, device, name: str = "auto") -> str:
-    """The kernel to use with `latte_ase.model.moments.kernel`.
+    """Name of the kernel for `latte_ase.model.moments.kernel`.
 
     Args:
         potential: what will be computed.

@@ -1,9 +1,9 @@
-"""One structure on several CPU cores: its blocks in parts, one compiled call per thread.
+"""Evaluation of one structure on several CPU cores: its blocks in parts, one compiled call per thread.
 
-XLA runs the loop over blocks on one core, however many there are.  Blocks need each other only between the rounds of a
-descriptor, by what atoms send to their neighbours, and when pairs are put together into forces.  So a graph is cut into
-parts of equal shape, one compiled function serves them all, and each thread calls it for one part.  The numbers of an atom
-do not depend on the number of threads; the last digits of the virial do.
+XLA runs the loop over blocks on one core.  Blocks depend on each other only through the messages between the rounds of a
+descriptor and in the sums of pairs to forces.  A graph is therefore divided into parts of equal shape, and each thread calls
+one compiled function for one part.  The results of an atom do not depend on the number of threads; the last digits of the
+virial do.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from latte_ase.model.program import Motion, Program, Weights
 
 
 class Part(NamedTuple):
-    """Some consecutive blocks of a graph, padded to the shape that all parts have.
+    """Consecutive blocks of a graph, padded to the shape of all parts.
 
     Attributes:
-        graph: arrays of this part's blocks; what follows the first `used` ones belongs to others.
-        start: () int32, the first block among all.
-        used: () int32, number of blocks that are this part's.
+        graph: arrays of the blocks; those after the first `used` ones belong to other parts.
+        start: () int32, index of the first block.
+        used: () int32, number of blocks of this part.
     """
 
     graph: Graph

@@ -1,10 +1,10 @@
-"""Rounds of a descriptor over the blocks of a graph, forward and back: energies and what they say of pairs.
+"""Rounds of message passing over the blocks of a graph, forward and backward: energies and their gradients for pairs.
 
-    D    = D0 @ F + u_j - u_i                       (float32 acts on edges, never on coordinates)
+    D    = D0 @ F + u_j - u_i                       (float32 acts on pair vectors, never on coordinates)
     g_ik = d(SUM_n E_n)/dD_ik
 
-Blocks know of each other only between rounds, by what atoms send to their neighbours; so parts of a graph can be computed
-apart, if they exchange that (`Exchange`).  A descriptor of one round has nothing to exchange.
+Blocks depend on each other only through the messages between rounds, so parts of a graph can be computed separately if they
+exchange these (`Exchange`).  With a descriptor of one round there is nothing to exchange.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from latte_ase.model.program import Motion, Program, Weights
 
 
 class PairGradients(NamedTuple):
-    """Before pairs are put together into forces.
+    """Energies and their gradients with respect to pair vectors, from which forces are summed.
 
     Attributes:
         energies: (blocks, block) site energies without E0, eV; 0 where padded.
@@ -36,11 +36,11 @@ class PairGradients(NamedTuple):
 
 
 def edge_vectors(edges, neighbour, displacements, own, deformation):
-    """D = D0 @ F + u_j - u_i of neighbours in one group; leading axes are those of some atoms.
+    """Pair vectors D = D0 @ F + u_j - u_i of the neighbours in one group of some atoms.
 
     Args:
         edges: (..., k, 3), D0 in Angstrom.
-        neighbour: (..., k) int, places of the neighbours.
+        neighbour: (..., k) int, indices of the neighbours in the flat atom order.
         displacements: (blocks, block, 3), u of every atom in Angstrom.
         own: (..., 3), u of these atoms.
         deformation: (..., 3, 3), F of their structures; None for 1.
@@ -56,13 +56,13 @@ def edge_vectors(edges, neighbour, displacements, own, deformation):
 
 
 class AtomBlock(NamedTuple):
-    """One block of atoms; with a leading axis, all of them.
+    """Block of atoms; with a leading axis, all blocks.
 
     Attributes:
-        rows: tables of the potential at the block's species, see `species_tables`.
-        is_atom: (block,).
+        rows: tables of the potential for the species of the block, see `species_tables`.
+        is_atom: (block,), 1 for atoms and 0 for padding.
         neighbour_species: species of the neighbours, see `graph.Group`.
-        own: what the atoms kept from the round before, see `descriptors.base`.
+        own: state of the atoms after the round before, see `descriptors.base`.
     """
 
     rows: Any
@@ -72,11 +72,12 @@ class AtomBlock(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """What makes edge vectors of the list, of one block or with a leading axis of all.
+    """Pairs of a block with the motion of its atoms; with a leading axis, those of all blocks.
 
     Attributes:
-        edges, neighbour: per group, see `graph.Group`.
-        own: (block, 3) u of the block's atoms.
+        edges: pair vectors D0 per group, see `graph.Group`.
+        neighbour: indices of the neighbours per group, see `graph.Group`.
+        own: (block, 3) u of the atoms of the block.
         deformation: (block, 3, 3) F of their structures.
     """
 
@@ -86,7 +87,7 @@ class _Pairs(NamedTuple):
     deformation: Any
 
     def edge_vectors(self, displacements):
-        """Per group (..., k, 3); those of the list where nothing moved."""
+        """Pair vectors (..., k, 3) per group; those of the list where nothing moved."""
         if displacements is None:
             return self.edges
         return tuple(
@@ -95,18 +96,18 @@ class _Pairs(NamedTuple):
         )
 
     def received(self, sent):
-        """Per group what the neighbours sent, (..., k, ...) each; None where nothing was."""
+        """Messages of the neighbours per group, (..., k, ...) each; None where there are none."""
         if sent is None:
             return None
         return tuple(jax.tree.map(lambda a, n=n: a.reshape(-1, *a.shape[2:])[n], sent) for n in self.neighbour)
 
 
 class RoundState(NamedTuple):
-    """What a round leaves for the next one: pytrees of arrays (blocks, block, ...), None before the first.
+    """Input of a round from the round before: pytrees of arrays (blocks, block, ...), None in the first round.
 
     Attributes:
-        own: what the atoms of these blocks kept.
-        sent: what all atoms sent, also those of blocks that are computed elsewhere.
+        own: states of the atoms of these blocks.
+        sent: messages of all atoms, including those of blocks that are computed elsewhere.
     """
 
     own: Any = None
@@ -153,7 +154,7 @@ def over_blocks(
         inputs = blocks, pairs.edge_vectors(displacements), pairs.received(state.sent), *more
         return jax.lax.map(once, inputs, batch_size=at_once)
 
-    @jax.jit  # so that it is traced once, for its shapes and for the loop: half of the time of a trace
+    @jax.jit  # traced once for its shapes and for the loop, which halves the time of a trace
     def row(k):
         block, moved, *rest = jax.tree.map(
             lambda a: jax.lax.dynamic_index_in_dim(a, k, keepdims=False), (blocks, pairs, *more)
@@ -169,7 +170,7 @@ def over_blocks(
 
 
 def update_block(program: Program, step: int, block: AtomBlock, edges, received, own):
-    """What a round makes of a block; see `descriptors.base.Descriptor.update`."""
+    """State and message of a block after a round, see `descriptors.base.Descriptor.update`."""
     return program.architecture.descriptor.update(
         step, block.rows["descriptor"], edges, block.neighbour_species, own, received
     )
@@ -183,11 +184,11 @@ def masked_energies(program: Program, block: AtomBlock, edges, received, own):
 
 
 class _Passed(NamedTuple):
-    """What a round leaves for the round before it, on the way back.
+    """Output of the backward pass of a round, for the round before it.
 
     Attributes:
-        own: cotangents of what the atoms had kept, pytree of (blocks, block, ...).
-        received: per group, cotangents of what was received, pytrees of (blocks, block, k, ...).
+        own: cotangents of the states of the atoms, a pytree of (blocks, block, ...).
+        received: cotangents of the messages received, per group a pytree of (blocks, block, k, ...).
     """
 
     own: Any
@@ -203,13 +204,13 @@ def _pulled(pull, cotangent, edges):
 
 
 def forward(program: Program, step: int, *arrays, state: RoundState, used=None):
-    """A round that is not the last: what its atoms keep, and what they send.
+    """Forward pass of a round that is not the last: states and messages of its atoms.
 
     Args:
         program: what is computed.
         step: number of the round.
         *arrays: weights, graph and motion.
-        state: what the round starts from.
+        state: input from the round before.
         used: number of blocks that hold atoms.
     """
 
@@ -220,8 +221,8 @@ def forward(program: Program, step: int, *arrays, state: RoundState, used=None):
 
 
 def last(program: Program, step: int, *arrays, state: RoundState, used=None) -> tuple[PairGradients, _Passed]:
-    """The last round: energies, what they say of its pairs, and what goes back.  Arguments as `forward`."""
-    del step  # of all stages the second argument
+    """Last round, forward and backward: energies, pair gradients, and cotangents.  Arguments as `forward`."""
+    del step  # the second argument of all stages
 
     def block(block, edges, received):
         def masked(edges, received, own):
@@ -237,12 +238,12 @@ def last(program: Program, step: int, *arrays, state: RoundState, used=None) -> 
 def backward(
     program: Program, step: int, *arrays, state: RoundState, cotangent, sum_so_far: PairGradients, used=None
 ) -> tuple[PairGradients, _Passed]:
-    """A round that is not the last on the way back: its pairs added to those of the later rounds, and what goes back.
+    """Backward pass of a round that is not the last: pair gradients added to those of later rounds, and cotangents.
 
     Args:
-        program, step, *arrays, state, used: as `forward` had them.
-        cotangent: of what it gave.
-        sum_so_far: of the rounds behind it.
+        program, step, *arrays, state, used: as those of `forward`.
+        cotangent: cotangents of the results of `forward`.
+        sum_so_far: pair gradients of the later rounds.
     """
 
     def block(block, edges, received, cotangent):
@@ -258,11 +259,11 @@ def backward(
 
 
 def sent_back(received, reverse):
-    """Cotangents of what every atom sent, from those of what its neighbours received of it: a gather, as for forces.
+    """Cotangents of the messages of every atom, gathered from those of the messages that its neighbours received.
 
     Args:
-        received: per group, pytrees of (blocks, block, k, ...), of all blocks.
-        reverse: as in `forces_of_pairs`.
+        received: cotangents per group, pytrees of (blocks, block, k, ...) of all blocks.
+        reverse: as in `derivatives.forces_of_pairs`.
     """
 
     def back(*groups):
@@ -273,14 +274,15 @@ def sent_back(received, reverse):
 
 
 class Exchange(NamedTuple):
-    """How parts of a graph are computed, and how they tell each other between rounds.
+    """Computation of the parts of a graph, and their exchange of messages between rounds.
 
     Attributes:
-        parts: their number.
+        parts: number of parts.
         run: function of a stage (`forward`, `last` or `backward`), its round, and a list of keywords, one dictionary for
-            each part; gives the list of results.
-        share: what all atoms sent, from a list of what the atoms of each part sent.
-        give_back: a list of the cotangents of what the atoms of each part sent, from one of what each part received back.
+            each part, that returns the list of results.
+        share: function from the list of the messages of each part to those of all atoms.
+        give_back: function from the list of cotangents of the messages received by each part to the list of cotangents of
+            the messages that the atoms of each part sent.
     """
 
     parts: int
@@ -290,7 +292,7 @@ class Exchange(NamedTuple):
 
 
 def whole(program: Program, weights: Weights, graph: Graph, motion: Motion, used=None) -> Exchange:
-    """One part that is the graph."""
+    """Exchange with the whole graph as the only part."""
 
     def run(stage, step, each):
         return [stage(program, step, weights, graph, motion, used=used, **keywords) for keywords in each]
@@ -302,7 +304,7 @@ def whole(program: Program, weights: Weights, graph: Graph, motion: Motion, used
 
 
 def states_of(rounds: int, exchange: Exchange) -> list[list[RoundState]]:
-    """What every round of the descriptor starts from, in each part."""
+    """Inputs of every round of the descriptor, in each part."""
     states = [[RoundState()] * exchange.parts]
     for step in range(rounds - 1):
         found = exchange.run(forward, step, [{"state": state} for state in states[-1]])
@@ -312,7 +314,7 @@ def states_of(rounds: int, exchange: Exchange) -> list[list[RoundState]]:
 
 
 def in_exchange(rounds: int, exchange: Exchange) -> list[PairGradients]:
-    """Pair gradients of every part, forward through the rounds and back.
+    """Pair gradients of every part, by a forward and a backward pass through the rounds.
 
     sent[s] = all parts of forward(s)       forward(s + 1) of a part needs its own atoms, and sent[s] of all
     back[s] = sums over pairs of all parts  backward(s) of a part needs back[s] of its own atoms

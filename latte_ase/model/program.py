@@ -1,4 +1,4 @@
-"""Arguments that all functions of a potential on graphs have in common: what is computed, with which numbers, and what moved."""
+"""Common arguments of the functions of a potential on graphs: program, weights, and the motion of the atoms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Program:
 
 
 class Weights(NamedTuple):
-    """Numbers of a potential.
+    """Numerical parameters and constants of a potential.
 
     Attributes:
         params: trained parameters.
@@ -68,4 +68,4 @@ class Motion(NamedTuple):
 
 
 AT_REST = Motion()
-"""Nothing moved."""
+"""Motion of atoms that have not moved since the list was built."""

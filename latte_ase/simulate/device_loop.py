@@ -27,7 +27,7 @@ from latte_ase.simulate.state import State, System
 FARTHEST_STEP = 1.0
 """Largest displacement in Angstrom of an atom in one step; with a larger one a run is unstable."""
 
-HAIR = 1e-4
+LIST_MARGIN = 1e-4
 """Margin in Angstrom by which the rule for the list is stricter than on the host, because of rounding."""
 
 FARTHEST_DRIFT = 4.0
@@ -109,15 +109,17 @@ def list_serves(moved: State, reference: Reference):
     squares = jnp.sum((u - jnp.mean(u, axis=0)) ** 2, axis=1)
     others = jnp.where(jnp.arange(len(u)) == jnp.argmax(squares), 0, squares)
     nearer = jnp.sqrt(jnp.max(squares)) + jnp.sqrt(jnp.max(others))
-    complete = (1 + moved.strain) * reference.reach - nearer >= reference.cutoff + HAIR
+    complete = (1 + moved.strain) * reference.reach - nearer >= reference.cutoff + LIST_MARGIN
     return complete & (jnp.max(jnp.sum(u**2, axis=1)) < FARTHEST_DRIFT**2)
 
 
 def check(state: State, moved: State, reference: Reference):
     """Status of a run at the advanced positions, before their forces are computed."""
     jump = jnp.max(jnp.sum((moved.displacements - state.displacements) ** 2, axis=1))
-    sane = (jump < FARTHEST_STEP**2) & (moved.strain > -1)  # false for nan
-    return jnp.where(sane, jnp.where(list_serves(moved, reference), GOES_ON, LIST_SPENT), FLEW_APART).astype(jnp.int32)
+    stable = (jump < FARTHEST_STEP**2) & (moved.strain > -1)  # false for nan
+    return jnp.where(stable, jnp.where(list_serves(moved, reference), GOES_ON, LIST_SPENT), FLEW_APART).astype(
+        jnp.int32
+    )
 
 
 def _with_forces(method: Method, setting: Setting, moved: State) -> State:

@@ -1,11 +1,11 @@
-"""Weak supervision by consistency: energies of displaced structures, which nobody has labelled.
+"""Weak supervision by consistency: energies of displaced structures, for which there are no labels.
 
     Taylor (PITC):   E(r + u)                  =  E(r) - <u, F(r)>
     spatial (PISC):  E(r + v) - <u - v, F(r + v)>  =  E(r) - <u, F(r)>
 
 with random displacements u, v of all atoms; the loss is the mean square of the difference per atom (arXiv:2405.08215, as
 described there in words).  Where forces are the gradient of the energy both differences are of order |u|^2, so for these
-potentials this is a prior of smoothness, worth most where labels are few or forces are missing.  How displacements were
+potentials this is a smoothness prior, which helps most where labels are few or forces are missing.  How displacements were
 drawn is not published: here every atom moves by the same length, in a direction of its own.
 """
 
@@ -28,8 +28,8 @@ def inconsistency(
     Args:
         program, weights: the potential.
         batch: structures, with pairs up to the cutoff and `config.skin`.
-        predicted: what the potential says of them as they are.
-        key: of the displacements.
+        predicted: predictions for the structures without displacements.
+        key: random key of the displacements.
         config: `displacement` in Angstrom; `taylor_weight` and `spatial_weight`.
     """
     taylor, spatial = differences(program, weights, batch, predicted, key, config.displacement)
@@ -49,11 +49,11 @@ def differences(program: Program, weights: Weights, batch: Batch, predicted: OfS
 
 
 def _per_structure(values, batch: Batch):
-    """Sums (structures,) of (blocks, block)."""
+    """Sums over structures (structures,) of values of atoms (blocks, block)."""
     return jax.ops.segment_sum(values.reshape(-1), batch.graph.structure.reshape(-1), len(batch.energy))
 
 
 def _directions(key, batch: Batch):
-    """(blocks, block, 3) unit vectors, uniform on the sphere."""
+    """Random unit vectors (blocks, block, 3), uniform on the sphere."""
     normal = jax.random.normal(key, batch.forces.shape, batch.forces.dtype)
     return normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)

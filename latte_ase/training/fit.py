@@ -39,13 +39,12 @@ _errors = jit(_errors_of, static_argnums=0)
 
 @dataclass(frozen=True)
 class Result:
-    """What training returns.
+    """Result of training.
 
     Attributes:
-        potential: with the parameters of the best epoch; from `train` also with E0 fitted once more to what they leave,
-            if it was fitted in the first place.
-        history: one row per epoch: epoch, `loss.criterion` and errors (meV/atom, meV/Angstrom), seconds.
-        path: the model file written, or None.
+        potential: potential with the parameters of the best epoch; of `train` with a final fit of E0, where E0 is fitted.
+        history: one row per epoch: epoch, `loss.criterion`, errors (meV/atom, meV/Angstrom) and seconds.
+        path: the model file that was written, or None.
     """
 
     potential: Potential
@@ -54,7 +53,7 @@ class Result:
 
     @property
     def calculator(self) -> LatteCalculator:
-        """A calculator of the trained potential."""
+        """Calculator of the trained potential."""
         return LatteCalculator(self.potential)
 
 
@@ -70,7 +69,7 @@ def fit(
     patience: int | None = None,
     report: Report | None = None,
 ) -> Result:
-    """Minimise the loss of prepared frames, from the potential's present parameters.
+    """Minimise the loss of prepared frames, starting from the parameters of a potential.
 
     Args:
         potential: start; its constants and E0 are kept.
@@ -130,12 +129,12 @@ def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
 
 
 def _shuffled(n_frames: int, seed: int) -> Callable[[int], np.ndarray]:
-    """All frames in an order of its own for every epoch."""
+    """Function of the number of an epoch that gives a random order of all frames."""
     return lambda epoch: np.random.default_rng((seed, epoch)).permutation(n_frames)
 
 
 def _pass(step, state: OptimiserState, constants, batches: Iterable[Batch]) -> tuple[OptimiserState, Errors]:
-    """One step for every batch, and the error sums on the way."""
+    """State after one step for every batch, and the error sums of the batches."""
     total = None
     for batch in batches:
         state, sums = step(state, constants, batch)

@@ -1,4 +1,4 @@
-"""One training step: gradient, update, projection into the domain, moving average."""
+"""Training step: gradient, update, projection onto the allowed range, moving average."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from latte_ase.training.parametrisation import Parametrisation
 
 
 class OptimiserState(NamedTuple):
-    """What changes during training.
+    """Variables that change in every step of training.
 
     Attributes:
-        params: what is trained, see `parametrisation`.
+        params: trained parameters, see `parametrisation`.
         average: their exponential moving average.
         optimiser: state of the optax transformation.
-        step: () int32.
+        step: () int32, number of steps.
     """
 
     params: Any
@@ -59,7 +59,7 @@ def make_step(
         gradient, sums = jax.grad(objective, has_aux=True)(state.params, constants, batch, key)
         updates, optimiser = transformation.update(gradient, state.optimiser, state.params)
         params: Any = parametrisation.project(optax.apply_updates(state.params, updates))
-        # early on the average would remember the random start: let it follow
+        # in the beginning the average follows faster, so that the random start is forgotten
         decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
         average = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), state.average, params)
         return OptimiserState(params, average, optimiser, state.step + 1), sums

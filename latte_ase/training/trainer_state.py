@@ -1,4 +1,4 @@
-"""How far a training has come: all that decides its further numbers."""
+"""State of a training between epochs, which determines its further course."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from latte_ase.training.step import OptimiserState
 
 @dataclass
 class TrainerState:
-    """How far a training has come.
+    """State of a training between epochs.
 
     Attributes:
         optimiser: parameters, their average, and the state of the optimiser.
-        best_trained: the averaged parameters of the best epoch.
-        best: its criterion and number.
+        best_trained: averaged parameters of the best epoch.
+        best: criterion and number of the best epoch.
         history: one row per epoch.
     """
 
@@ -30,21 +30,21 @@ class TrainerState:
 
     @classmethod
     def start(cls, trained, transformation: optax.GradientTransformation) -> TrainerState:
-        """The state before the first epoch, from the parameters that are to be trained."""
+        """State before the first epoch, with the initial values of the trained parameters."""
         return cls(OptimiserState(trained, trained, transformation.init(trained), np.zeros((), np.int32)), trained)
 
     @property
     def epoch(self) -> int:
-        """Epochs done."""
+        """Number of finished epochs."""
         return len(self.history)
 
     @property
     def epochs_without_improvement(self) -> int:
-        """Epochs done since the best one."""
+        """Number of epochs since the best one."""
         return self.epoch - self.best["epoch"]
 
     def judge(self, row: Row) -> None:
-        """Note an epoch, and keep its parameters if they are the best."""
+        """Record an epoch, and its parameters if it is the best one."""
         self.history.append(row)
         if row["criterion"] < self.best["criterion"]:
             self.best = {"criterion": row["criterion"], "epoch": row["epoch"]}
