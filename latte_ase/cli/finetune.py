@@ -20,13 +20,26 @@ def finetune(
     epochs: Annotated[
         int | None, typer.Option(help="passes over FILE; default: about 2500 steps, at least 10 passes")
     ] = None,
+    trust_labels: Annotated[
+        bool, typer.Option("--trust-labels", help="use labels although they look as if their units were others")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="continue from the checkpoint in OUT")] = False,
 ):
     """Fine-tune a model on new labels; elements that it does not know are added."""
     from latte_ase.finetuning import finetune as run
 
     length: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
-    result = run(model, file, out=out, valid=valid, strategy=strategy, replayed=replayed, resume=resume, **length)
+    result = run(
+        model,
+        file,
+        out=out,
+        valid=valid,
+        strategy=strategy,
+        replayed=replayed,
+        trust_labels=trust_labels,
+        resume=resume,
+        **length,
+    )
     print(result.table)
     try:
         result.plot(out.expanduser() / "finetuning.png")

@@ -82,6 +82,7 @@ def finetune(
     replayed=None,
     energies: dict[str, float] | None = None,
     keys: Mapping[str, str] | None = None,
+    trust_labels: bool = False,
     patience: int = 50,
     resume: bool = False,
     report: Report | None = None,
@@ -107,6 +108,7 @@ def finetune(
             where its E0 were fitted its network counts from the fit.  None fits E0 to `frames` once more.
         keys: names of the labels in `frames` and `valid` where they are not ASE's, such as {"energy": "REF_energy", "forces":
             "REF_forces"}, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
+        trust_labels: use labels although they look as if their units were others, see `latte_ase.io.plausibility`.
         patience: epochs without smaller errors of the held-out frames (`training.loss.criterion`) before stopping.
         resume: go on from the checkpoint that a fine-tuning with the same arguments left in `out` when it was stopped;
             `epochs` may be others.
@@ -130,7 +132,9 @@ def finetune(
     settings = _settings(training)
     refuse_idle_decay(settings, base, parametrise(base).start)
     held = None if valid is None else read_frames(valid, keys=keys)
-    new = labelled_sets(read_frames(frames, keys=keys), held, settings, valid_fraction=valid_fraction)
+    new = labelled_sets(
+        read_frames(frames, keys=keys), held, settings, valid_fraction=valid_fraction, trust_labels=trust_labels
+    )
     memories = [] if replayed is None else read_frames(replayed)
     chosen = _Frames(new, _old_frames(base, memories, valid_fraction, settings), memories)
     if "epochs" not in training:

@@ -104,6 +104,8 @@ class DataConfig:
         reference_energies: E0 in eV by symbol; empty means `isolated_atoms` or least squares.
         keys: names that labels have in these files where they are not ASE's, such as { energy = "REF_energy", forces =
             "REF_forces" }, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
+        trust_labels: whether labels are used although they look as if their units were others, see
+            `latte_ase.io.plausibility`.
     """
 
     train: str
@@ -112,6 +114,7 @@ class DataConfig:
     isolated_atoms: str = ""
     reference_energies: dict[str, float] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    trust_labels: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

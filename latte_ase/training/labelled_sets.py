@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ase import Atoms
 
 from latte_ase.io.label_checks import labelled_frames, require_labels
-from latte_ase.io.plausibility import refuse_implausible_labels
+from latte_ase.io.plausibility import check_plausibility
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import Structures, split
 
@@ -15,7 +15,12 @@ ADVICE = "Or set {name}_weight to 0."
 
 
 def labelled_sets(
-    frames: Sequence[Atoms], valid: Sequence[Atoms] | None, training: TrainingConfig, *, valid_fraction: float
+    frames: Sequence[Atoms],
+    valid: Sequence[Atoms] | None,
+    training: TrainingConfig,
+    *,
+    valid_fraction: float,
+    trust_labels: bool = False,
 ) -> Structures:
     """The structures that have labels, split.
 
@@ -24,14 +29,15 @@ def labelled_sets(
         valid: those held out; None holds out `valid_fraction` of `frames`.
         training: which labels have a weight, and the seed of the split.
         valid_fraction: see `valid`.
+        trust_labels: use labels that are not plausible.
 
     Raises:
         ValueError: labels are missing, are no numbers or those of another structure, or do not belong together; see
             `label_checks` and `plausibility`.
     """
     frames = labelled_frames(frames, training.labels, otherwise=ADVICE)
-    if {"energy", "forces"} <= set(training.labels):
-        refuse_implausible_labels(frames)
+    if not trust_labels and {"energy", "forces"} <= set(training.labels):
+        check_plausibility(frames)
     if valid is not None:
         return Structures(frames, labelled_frames(valid, training.labels, "the validation set", otherwise=ADVICE))
     structures = split(frames, valid_fraction, training.seed)

@@ -64,7 +64,9 @@ def frames_of(config: Config) -> Structures:
     data = config.data
     frames = read_frames(config.path(data.train), keys=data.keys)
     valid = read_frames(config.path(data.valid), keys=data.keys) if data.valid else None
-    return labelled_sets(frames, valid, config.training, valid_fraction=data.valid_fraction)
+    return labelled_sets(
+        frames, valid, config.training, valid_fraction=data.valid_fraction, trust_labels=data.trust_labels
+    )
 
 
 def _start(config: Config, structures: Structures) -> tuple[Potential, list[Frame], list[Frame]]:
