@@ -91,7 +91,7 @@ def check_plausibility(frames: Sequence[Atoms], origin: str = "the training set"
         f"Between frames of {origin} that are close, energies change by {slope.value:.3g} times what the forces say "
         f"(within {100 * slope.uncertainty:.0f} %, from {slope.pairs} pairs). Energies in eV and forces in eV/Angstrom are needed."
     )
-    known = _known_ratio(slope.value, np.mean([len(atoms) for atoms in frames]))
+    known = _known_ratio(slope.value, sum(map(len, frames)) / len(frames))
     if known and not 1 / WRONG < slope.value < WRONG:
         raise ValueError(f"Energies and forces do not belong together. {text} It looks as if {known}. {OVERRIDE}")
     warnings.warn(f"{text} Look at the labels before you trust the model.", stacklevel=3)
