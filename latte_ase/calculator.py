@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
@@ -59,7 +59,7 @@ class LatteCalculator(Calculator):
         self,
         potential: Potential | str | PathLike,
         *,
-        device=None,
+        device: Any = None,
         dtype: str = "float32",
         skin: float = SKIN,
         threads: int | None = None,
@@ -78,14 +78,43 @@ class LatteCalculator(Calculator):
         self._warned: set[tuple[str, str]] = set()
 
     @classmethod
-    def from_pretrained(cls, model, **options: Any) -> LatteCalculator:
+    def from_pretrained(
+        cls,
+        model: Potential | str | PathLike,
+        *,
+        device: Any = None,
+        dtype: str = "float32",
+        skin: float = SKIN,
+        threads: int | None = None,
+        kernel: str = "auto",
+        chunk: int | None = None,
+        strict: bool = False,
+        **ase_kwargs: Any,
+    ) -> Self:
         """Calculator of a model given by name, folder, file, or hub address.
 
         Args:
             model: see `latte_ase.load_model`.
-            **options: device, dtype, skin, threads, kernel, chunk, strict and ASE's own, as for the class.
+            device: as for the class, like all that follow.
+            dtype: "float32" or "float64".
+            skin: additional radius of neighbour lists in Angstrom.
+            threads: number of CPU cores.
+            kernel: "xla", "pallas" or "auto".
+            chunk: largest number of atoms that is computed in one piece.
+            strict: whether structures outside the domain of use raise `DomainError`.
+            **ase_kwargs: arguments of `ase.calculators.calculator.Calculator`.
         """
-        return cls(model, **options)
+        return cls(
+            model,
+            device=device,
+            dtype=dtype,
+            skin=skin,
+            threads=threads,
+            kernel=kernel,
+            chunk=chunk,
+            strict=strict,
+            **ase_kwargs,
+        )
 
     @property
     def potential(self) -> Potential:

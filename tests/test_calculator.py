@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,6 +18,7 @@ from ase.calculators.calculator import PropertyNotImplementedError, all_properti
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.io import Trajectory
 
+import latte_ase
 from latte_ase import LatteCalculator
 from latte_ase.engine import parts
 from latte_ase.engine.engine import SKIN
@@ -557,3 +560,12 @@ def test_a_flat_cell_has_no_stress(shared):
     assert atoms.get_forces().shape == (2, 3)
     with pytest.raises(PropertyNotImplementedError, match="Stress needs a volume"):
         atoms.get_stress()
+
+
+def test_from_pretrained_has_the_signature_of_the_class():
+    """Editors show it, and the package is typed for them."""
+    made, constructed = (inspect.signature(f).parameters for f in (LatteCalculator.from_pretrained, LatteCalculator))
+    assert list(made)[1:] == list(constructed)[1:]
+    for name in list(made)[1:]:
+        assert (made[name].default, made[name].annotation) == (constructed[name].default, constructed[name].annotation)
+    assert (Path(latte_ase.__file__).parent / "py.typed").is_file()
