@@ -183,7 +183,7 @@ train(json.loads(config), out=out, resume=resume, report=lambda row, _: print(ro
 @pytest.fixture
 def start(tmp_path):
     """Function (configuration, folder, **options of Popen) -> process that trains or resumes, and prints epochs."""
-    environment = os.environ | {
+    environment = os.environ | {  # a cache of its own: a killed process may leave half a file in it
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
