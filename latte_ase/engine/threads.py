@@ -1,6 +1,6 @@
-"""Threads: how many cores a process may use, and several calls at once.
+"""Threads: the number of cores that a process may use, and calls in parallel.
 
-A compiled call releases Python's lock, so that threads run side by side.
+A compiled call releases the global interpreter lock, so threads run in parallel.
 """
 
 from __future__ import annotations

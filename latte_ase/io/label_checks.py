@@ -1,4 +1,4 @@
-"""Are the labels there, and those of their structures?  Asked wherever labelled structures are read."""
+"""Checks of labels wherever labelled structures are read: present, finite, and those of their structure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ase import Atoms
 from latte_ase.io.labels import LABELS, count_labels, has_label, known_forces, label
 
 CHANGED = 1e-3
-"""Angstrom: a change of positions that makes labels those of another structure.  Files round positions to 1e-8 or so."""
+"""Change of positions in Angstrom from which on labels are those of another structure; files round to about 1e-8."""
 LABEL_WEIGHTS = {"energy": "energy", "forces": "force", "stress": "stress"}
-"""What a label's weight is called in the configuration, without "_weight"."""
+"""Names of the weights of the labels in the configuration, without "_weight"."""
 GEOMETRY = ("numbers", "positions", "momenta", "masses", "tags", "initial_charges", "initial_magmoms")
-"""Arrays of ASE's own, which are no labels."""
+"""Arrays of ASE that are not labels."""
 
 
 def labelled_frames(
@@ -77,7 +77,7 @@ def _refuse_bad_labels(atoms: Atoms, where: str) -> None:
 
 
 def _stale(atoms: Atoms) -> bool:
-    """Whether the labels were computed for another structure; shifts, as a whole or by lattice vectors, are none."""
+    """Whether labels were computed for another structure, apart from translations and lattice vectors."""
     then = getattr(atoms.calc, "atoms", None)
     if not isinstance(then, Atoms):
         return False
@@ -108,7 +108,7 @@ def _warn_of_constrained_forces(frames: Sequence[Atoms], origin: str) -> None:
 
 
 def _missing(frames: Sequence[Atoms], name: str, origin: str, otherwise: str) -> str:
-    """The message that no frame has a label: what they have instead, and how to say what it is called."""
+    """Message that no frame has a label, with the contents of the frames and the keys that may be meant."""
     sentences = [f"0 of {len(frames)} frames of {origin} have {name}."]
     if frames:
         sentences += [_contents(frames[0]), *_advice(frames[0], name)]
@@ -120,7 +120,7 @@ def _missing(frames: Sequence[Atoms], name: str, origin: str, otherwise: str) ->
 
 
 def _contents(atoms: Atoms) -> str:
-    """A sentence about all that a structure carries."""
+    """Sentence with all names in `info`, `arrays` and the results of a structure."""
     places = {"info": atoms.info, "arrays": atoms.arrays, "results": {} if atoms.calc is None else atoms.calc.results}
     found = {place: sorted(set(map(str, keys)) - set(GEOMETRY)) for place, keys in places.items()}
     told = "; ".join(f"{', '.join(keys)} ({place})" for place, keys in found.items() if keys)
@@ -128,7 +128,7 @@ def _contents(atoms: Atoms) -> str:
 
 
 def _advice(atoms: Atoms, name: str) -> list[str]:
-    """How to name what looks like the label."""
+    """Sentences that suggest keys for what looks like the label."""
     stems = {
         "energy": {"energy": "energy"},
         "forces": {"forces": "force"},

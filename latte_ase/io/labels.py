@@ -1,6 +1,6 @@
-"""Labels: the energy, forces and stress that a structure carries, in ASE's units, signs and shapes.
+"""Labels of a structure: energy, forces and stress in the units, signs and shapes of ASE.
 
-They are looked for where ASE puts them, in `atoms.calc`.  `with_keys` puts them there when a file has them under other names.
+They are read from `atoms.calc`, where ASE stores results.  `with_keys` stores them there from other names in a file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from latte_ase.io.constrained_forces import known_components
 
 LABELS = ("energy", "forces", "stress")
-"""What a structure can be labelled with: eV; eV/Angstrom; eV/Angstrom^3 with ASE's sign, (1/V) dE/d(strain)."""
+"""Names of labels, in eV, eV/Angstrom, and eV/Angstrom^3 with the sign of ASE, (1/V) dE/d(strain)."""
 KEYS = (*LABELS, "virial")
-"""What a key can be given for: a virial in eV, -dE/d(strain), becomes the stress -virial/V."""
+"""Names for which a key can be given; a virial in eV, -dE/d(strain), becomes the stress -virial/V."""
 
 
 def label(atoms: Atoms, name: str) -> Any:
@@ -49,7 +49,7 @@ def known_forces(atoms: Atoms) -> np.ndarray:
 
 
 def labels_of(atoms: Atoms) -> dict[str, Any]:
-    """The labels that a structure has, by name."""
+    """Labels of a structure by name."""
     return {name: value for name in LABELS if (value := label(atoms, name)) is not None}
 
 
@@ -59,7 +59,7 @@ def has_label(atoms: Atoms, name: str) -> bool:
 
 
 def count_labels(frames: Sequence[Atoms]) -> dict[str, int]:
-    """How many frames have energy, forces, stress."""
+    """Numbers of frames with energy, forces and stress."""
     return {name: sum(has_label(atoms, name) for atoms in frames) for name in LABELS}
 
 
@@ -94,7 +94,7 @@ def with_keys(atoms: Atoms, keys: Mapping[str, str]) -> Atoms:
 
 
 def voigt(stress: np.ndarray) -> np.ndarray:
-    """(6,) stress in the order xx yy zz yz xz xy, of (3, 3)."""
+    """Stress (6,) in the order xx yy zz yz xz xy, from (3, 3)."""
     return full_3x3_to_voigt_6_stress(stress)
 
 

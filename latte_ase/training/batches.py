@@ -1,4 +1,4 @@
-"""Batches of training frames: what one step sees."""
+"""Batches of training frames, each the input of one step."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, si
 
 
 class Batches:
-    """Batches of a set of frames, of one or a few shapes, made one ahead in a thread."""
+    """Batches of a set of frames, in one or a few shapes, prepared one ahead in a thread."""
 
     def __init__(self, potential: Potential, frames: Sequence[Frame], size: int):
         self.frames, self.reference_energies = frames, potential.reference_energies
@@ -125,11 +125,11 @@ class Batches:
         self.buckets = buckets_of(frames, self.size, grouping=grouping)
 
     def steps(self, order) -> int:
-        """How many batches so many frames make."""
+        """Number of batches of an order of frames."""
         return -(-len(order) // self.size)
 
     def __call__(self, order=None) -> Iterator[Batch]:
-        """Batches in this order of the frames; default as they are."""
+        """Batches in an order of the frames; default: as they are."""
         order = np.arange(len(self.frames)) if order is None else order
         parts = [order[k : k + self.size] for k in range(0, len(order), self.size)]
         with ThreadPoolExecutor(1) as pool:

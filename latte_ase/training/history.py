@@ -1,4 +1,4 @@
-"""The history of a training: a row for every epoch, shown as a bar and written as a table."""
+"""History of a training: a row for every epoch, shown as a progress bar and written as a table."""
 
 from __future__ import annotations
 
