@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from latte_ase.engine import spatial_chunks
@@ -15,6 +16,7 @@ from latte_ase.engine.evaluator import Stats
 from latte_ase.engine.output import stress
 from latte_ase.geometry import neighbours
 from latte_ase.geometry.neighbours import equal
+from latte_ase.geometry.structure import Structure
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Uncertainty
 from latte_ase.model.domain import DomainError, DomainWarning, describe
@@ -69,6 +71,7 @@ class LatteCalculator(Calculator):
         **ase_kwargs: Any,
     ):
         super().__init__(**ase_kwargs)
+        self._computed: tuple[Structure, dict[str, Any]] | None = None
         self.engine = Engine(
             load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads, kernel=kernel
         )
@@ -152,32 +155,50 @@ class LatteCalculator(Calculator):
             DomainError: `strict`, and the structure is outside the model's domain.
             PropertyNotImplementedError: stress of a structure without a volume.
         """
-        super().calculate(atoms, properties, system_changes)
-        if system_changes:
-            self.results = {}  # before anything can raise: old numbers must not pass for the new atoms'
-        atoms = self.atoms
-        assert atoms is not None
+        with self.engine.exclusive():
+            super().calculate(atoms, properties, system_changes)
+            assert self.atoms is not None
+            known = self._known(self.atoms)
+            # before anything can raise: old numbers must not pass for the new atoms'
+            self.results = _copied(known) if system_changes else _copied(known) | self.results
+            computed = self._compute(self.atoms, set(properties), set(properties) - set(self.results))
+            self.results |= computed
+            if computed:
+                self._computed = Structure.of(self.atoms), known | _copied(computed)
+
+    def _known(self, atoms: Atoms) -> dict[str, Any]:
+        """Results of the last calculation, if it was of the very same structure: whoever calls `calculate` itself, and not
+        ASE's `get_property`, asks again for what is there."""
+        return self._computed[1] if self._computed is not None and self._computed[0].is_same(atoms) else {}
+
+    def reset(self) -> None:
+        """Forget structure and results."""
+        super().reset()
+        self._computed = None
+
+    def _compute(self, atoms: Atoms, asked: set[str], wanted: set[str]) -> dict[str, Any]:
+        """Results by name: those that are wanted, and what comes with them."""
         volume = neighbours.volume(atoms.cell.array)
-        if volume == 0 and PER_VOLUME & set(properties):
+        if volume == 0 and PER_VOLUME & asked:
             raise PropertyNotImplementedError(
                 f"Stress needs a volume, but the cell is {atoms.cell.array.tolist()}. Give the structure a cell "
                 "(atoms.set_cell or atoms.center(vacuum=...))."
             )
-        wanted = set(properties)
+        if asked and not wanted:
+            return {}
         self.watch_domain(atoms)
         if self.chunk is not None and len(atoms) > self.chunk:
-            self.results |= spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(atoms.cell.array)
-            return
+            return spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(atoms.cell.array)
+        found: dict[str, Any] = {}
         if "stresses" in wanted:
-            self.results["stresses"] = stress(self.engine.atomic_virials(atoms), volume)
+            found["stresses"] = stress(self.engine.atomic_virials(atoms), volume)
         if wanted <= {"stresses"}:
-            return
+            return found
         if wanted <= ENERGIES:
             energies = self.engine.energies(atoms)
             total = float(energies.sum())
-            self.results |= {"energy": total, "free_energy": total, "energies": energies}
-        else:
-            self.results |= self.engine.evaluate(atoms).results(atoms.cell.array)
+            return found | {"energy": total, "free_energy": total, "energies": energies}
+        return found | self.engine.evaluate(atoms).results(atoms.cell.array)
 
     def watch_domain(self, atoms):
         """Warn once about each pair of elements that is outside the model's domain, or, where strict, raise DomainError."""
@@ -293,8 +314,21 @@ class LatteCalculator(Calculator):
         assert committee is not None
         return committee.uncertainty(*values)
 
-    def get_descriptors(self, atoms=None) -> np.ndarray:
-        """The invariants of each atom that the networks see, before scaling: (atoms, features)."""
+    def get_descriptors(self, atoms: Atoms | None = None, invariants_only: bool = True) -> np.ndarray:
+        """The invariants of each atom that the networks see, before scaling: (atoms, features).
+
+        Args:
+            atoms: the structure; default: that of the last calculation.
+            invariants_only: as MACE's calculators have it; only True, since these descriptors have no other parts.
+
+        Raises:
+            ValueError: `invariants_only` is False.
+        """
+        if not invariants_only:
+            raise ValueError(
+                "invariants_only is False, but all descriptors of latte_ase are invariant under rotation: there are no "
+                "equivariant parts to return. Leave invariants_only out."
+            )
         return self.engine.descriptors(self._structure(atoms))
 
     def _structure(self, atoms):
@@ -312,6 +346,11 @@ class LatteCalculator(Calculator):
             "dtype": self.engine.dtype.name,
             "skin": self.engine.skin,
         }
+
+
+def _copied(results: dict[str, Any]) -> dict[str, Any]:
+    """Results that nobody else can change in place."""
+    return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in results.items()}
 
 
 def _repeated(atoms, size: int):

@@ -554,6 +554,46 @@ def test_a_word_that_it_does_not_know_is_refused(potential, shared, words):
         shared.set(**words)
 
 
+def test_calculate_called_directly_computes_once(potential, water_like):
+    """As interactive programs do; what is changed in the results, or in the atoms, never comes back."""
+    calc, atoms = LatteCalculator(potential, dtype="float64"), water_like.copy()
+    for _ in range(3):
+        calc.calculate(atoms, ["energy", "forces"])
+    assert calc.stats.calls == 1
+    forces = calc.results["forces"].copy()
+    calc.results["forces"] *= 2
+    calc.calculate(atoms, ["energy", "forces"])
+    np.testing.assert_array_equal(calc.results["forces"], forces)
+    assert calc.stats.calls == 1
+    for change in (lambda: atoms.positions.__iadd__(np.eye(5, 3)), lambda: atoms.set_cell(1.01 * atoms.cell)):
+        change()
+        calc.calculate(atoms, ["forces"])
+        fresh = LatteCalculator(potential, dtype="float64").get_forces(atoms)
+        np.testing.assert_allclose(calc.results["forces"], fresh, atol=1e-12)
+    assert calc.stats.calls == 3
+    calc.reset()
+    calc.calculate(atoms, ["forces"])
+    assert calc.stats.calls == 4
+
+
+def test_further_properties_of_the_same_atoms_are_added(potential, water_like):
+    calc = LatteCalculator(potential, dtype="float64")
+    calc.calculate(water_like, ["energy"])
+    assert "forces" not in calc.results
+    calc.calculate(water_like, ["stresses"])
+    calc.calculate(water_like, ["energy", "forces"])
+    assert {"energy", "forces", "stress", "stresses"} <= set(calc.results)
+    assert calc.stats.calls == 3
+
+
+def test_descriptors_as_mace_has_them(shared, water_like):
+    np.testing.assert_array_equal(
+        shared.get_descriptors(water_like, invariants_only=True), shared.get_descriptors(water_like)
+    )
+    with pytest.raises(ValueError, match=r"invariants_only is False, but all descriptors .* are invariant"):
+        shared.get_descriptors(water_like, invariants_only=False)
+
+
 def test_a_flat_cell_has_no_stress(shared):
     flat = [[0.1, 0.7, 0.3], [0.3, 2.1, 0.9], [0.0, 0.3, 1.0]]  # two vectors are parallel, but for rounding
     atoms = Atoms("OH", [(0, 0, 0), (0, 0, 0.97)], cell=flat, calculator=shared)

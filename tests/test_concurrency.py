@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
+import pickle
 import re
 import subprocess
 import sys
@@ -201,3 +203,41 @@ BEFORE_JAX = """
 @pytest.mark.slow  # 11 s
 def test_processes_forked_before_jax_is_used_get_the_right_numbers():
     subprocess.run([sys.executable, "-c", textwrap.dedent(BEFORE_JAX)], check=True, timeout=300)
+
+
+FORKED_POOL = """
+    import multiprocessing
+    from ase.build import bulk
+    from latte_ase import LatteCalculator
+
+    def energy(calc):
+        atoms = bulk("Si")
+        atoms.calc = calc
+        return atoms.get_potential_energy()
+
+    calc = LatteCalculator.from_pretrained("latte-si")
+    energy(calc)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        try:
+            pool.map(energy, [calc] * 4)
+        except RuntimeError as error:
+            print(error)
+"""
+
+
+@needs_fork
+def test_a_calculator_sent_to_a_forked_pool_is_refused_and_the_pool_goes_on():
+    """Receiving it must not raise, let alone hang: a pool waits forever for a process that dies while it receives."""
+    command = [sys.executable, "-c", textwrap.dedent(FORKED_POOL)]
+    done = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True)
+    assert REFUSAL.match(f"RuntimeError: {done.stdout}")
+
+
+def test_a_pickled_calculator_is_made_at_its_first_use(used):
+    received = pickle.loads(pickle.dumps(used))
+    assert "potential" not in vars(received.engine)
+    again = pickle.loads(pickle.dumps(received))
+    assert again.potential.elements == copy.deepcopy(received).potential.elements == used.potential.elements
+    assert "potential" in vars(again.engine)
+    with pytest.raises(AttributeError, match="'Engine' object has no attribute 'colour'"):
+        again.engine.colour  # noqa: B018

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -281,7 +281,7 @@ class Engine:
         return twin
 
     def __getstate__(self):
-        return {
+        return self.__dict__.get("_pickled") or {
             "potential": self.potential,
             "device": f"{self.device.platform}:{self.device.id}",
             "dtype": self.dtype.name,
@@ -291,7 +291,25 @@ class Engine:
         }
 
     def __setstate__(self, state):
-        try:
-            self.__init__(**state)
-        except (ValueError, RuntimeError):  # pickled on a machine with another device
-            self.__init__(**{**state, "device": None, "kernel": "auto"})
+        # Nothing is done before the first use: a process that must not use JAX (`refuse_fork`) can receive an engine, and a
+        # pool of such processes would wait forever for one that raised in the midst of receiving.
+        self.__dict__ |= {"_pickled": state, "_unpacking": threading.RLock()}
+
+    if not TYPE_CHECKING:  # a type checker would take any attribute for one that exists
+
+        def __getattr__(self, name: str) -> Any:
+            """Attributes of an engine that was pickled and not used since: it is made now."""
+            if name.startswith("__") or "_unpacking" not in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            refuse_fork()  # first: a thread that is no more may hold the lock
+            with self._unpacking:
+                if state := self.__dict__.get("_pickled"):
+                    try:
+                        self.__init__(**state)
+                    except (ValueError, RuntimeError):  # pickled on a machine with another device
+                        self.__init__(**{**state, "device": None, "kernel": "auto"})
+                    del self._pickled
+            try:
+                return self.__dict__[name]
+            except KeyError:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
