@@ -40,12 +40,12 @@ def picture() -> str:
     direct = {(a, b) for a in rooms for b in imports[a] if not elsewhere(a, b, imports)}
     arcs = [arc(rooms.index(a), rooms.index(b), (a, b) in direct) for a in rooms for b in sorted(imports[a])]
     boxes = [box(place, room) for place, room in enumerate(rooms)]
-    width, height = LEFT + WIDTH + RIGHT, 2 * MARGIN + STEP * len(rooms)
+    width, height = LEFT + WIDTH + 0.85 * RIGHT, 2 * MARGIN + STEP * len(rooms)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height}" viewBox="0 0 {width:g} {height}">',
             f"<style>{STYLE}</style>",
-            f'<rect class="paper" width="{width}" height="{height}"/>',
+            f'<rect class="paper" width="{width:g}" height="{height}"/>',
             *sorted(arcs, key=lambda text: "direct" in text),  # thick ones above thin ones
             *boxes,
             "</svg>\n",

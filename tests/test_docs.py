@@ -24,13 +24,18 @@ PUBLIC = [
 ]
 
 
-@pytest.fixture(scope="module")
-def pages():
-    """The script that gathers the pages."""
-    spec = spec_from_file_location("pages", ROOT / "docs" / "pages.py")
+def script(name):
+    """A script of docs/ as a module."""
+    spec = spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The script that gathers the pages."""
+    return script("pages")
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +109,12 @@ def test_messages_in_troubleshooting_are_those_of_the_package():
     assert len(messages) > 10
     known = "\n".join(constants())
     assert not [message for message in messages if message not in known]
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_code():
+    rooms = script("rooms")
+    assert rooms.PICTURE.read_text() == rooms.picture(), "run python docs/rooms.py"
+
+
+def test_no_arrow_of_the_picture_runs_back():
+    assert 'class="back"' not in script("rooms").picture()
