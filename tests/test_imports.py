@@ -13,6 +13,7 @@ import pytest
 import latte_ase
 
 ROOMS = [
+    "settings",
     "geometry",
     "model",
     "engine",

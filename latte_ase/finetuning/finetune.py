@@ -7,12 +7,12 @@ with early stopping on held-out frames.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from ase import Atoms
@@ -26,13 +26,14 @@ from latte_ase.io.frames import read_frames
 from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.labels import count_labels
 from latte_ase.io.model_file import save_model
-from latte_ase.io.pretrained import FILE, find, load_model
+from latte_ase.io.pretrained import FILE, find, load_model, refuse_shipped_name
 from latte_ase.model.potential import Potential
+from latte_ase.settings import Count, Energy, Share, Symbol, check_value, field_types
 from latte_ase.training import reference_energies
-from latte_ase.training.config import TrainingConfig, plain
+from latte_ase.training.config import TrainingConfig, TrainingSettings, plain
 from latte_ase.training.dataset import Frame, Structures, closest_approaches, prepare, split
 from latte_ase.training.fit import fit
-from latte_ase.training.folder import CHECKPOINT, TrainingFolder, check_folder
+from latte_ase.training.folder import CHECKPOINT, MARK, TrainingFolder, check_folder
 from latte_ase.training.history import Report, epoch_bar
 from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.labelled_sets import ADVICE, labelled_sets
@@ -86,7 +87,7 @@ def finetune(
     patience: int = 50,
     resume: bool = False,
     report: Report | None = None,
-    **training,
+    **training: Unpack[TrainingSettings],
 ) -> FineTuned:
     """Adapt a model to new labels.
 
@@ -94,7 +95,7 @@ def finetune(
         model: what `latte_ase.load_model` takes.
         frames: file or list of ase.Atoms with energies and forces.  Elements that the model does not know are added to it.
         out: folder for the new model and metrics.csv, and until both are complete a checkpoint; None writes nothing.  A model
-            that is there is replaced, unless it is the one that is to be fine-tuned.
+            that is there is replaced by the finished new one, unless it is the one that is to be fine-tuned.
         valid: held-out frames, as `frames`; None holds out `valid_fraction` of `frames`.
         valid_fraction: see `valid`; at least one frame.
         strategy: "full" trains all parameters, "network" the networks on the descriptor as it is, "last-layer"
@@ -124,9 +125,16 @@ def finetune(
         FileNotFoundError: there is nothing to resume from.
         TypeError: an unknown keyword.
         ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
-            `valid`, or `out` is where the base model is, or `energies` for a base model with fitted E0; nothing has been trained
-            yet.
+            `valid`, or `out` is where the base model is or would hide behind the name of a shipped model, or `energies` for a
+            base model with fitted E0; nothing has been trained yet.
     """
+    for keyword, value, annotation in (
+        ("valid_fraction", valid_fraction, Share),
+        ("energies", energies or {}, dict[Symbol, Energy]),
+        ("patience", patience, Count),
+        ("resume", resume, bool),
+    ):
+        check_value(keyword, value, annotation)
     path = _folder(out, model, resume=resume)
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
@@ -143,10 +151,8 @@ def finetune(
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
     folder = None
     if path is not None:
-        given = [lasting(settings), name, energies and plain(energies), valid_fraction]
+        given = [lasting(settings), name, energies and plain(energies), plain(valid_fraction)]
         folder = TrainingFolder(path, checksum(given, chosen.as_given, base=base), settings.epochs, resume)
-        if not resume:  # not before all was checked; else a checkpoint would lie beside an old model
-            (path / FILE).unlink(missing_ok=True)
     with nullcontext(report) if report else epoch_bar(f"fine-tuning ({name})", settings.epochs) as show:
         result = fit(
             *_prepared(base, start, chosen, settings),
@@ -166,11 +172,12 @@ def finetune(
         "training": settings.to_dict(),
         "held_out": {stage: evaluation.metrics for stage, evaluation in evaluations.items()},
     }
-    potential = replace(result.potential, metadata=_metadata(base, path, facts))
+    metadata = _metadata(base, path, facts) | (folder.mark(result.history) if folder else {})
+    potential = replace(result.potential, metadata=metadata)
     of_base = _base_evaluations(base, potential, chosen.old.held, settings.labels)
     if path is not None:
         save_model(potential, path / FILE)
-        (path / CHECKPOINT).unlink()  # one that stopped early would look unfinished
+        (path / CHECKPOINT).unlink()  # nothing goes on from here
     return FineTuned(potential, result.history, evaluations, of_base, path and path / FILE)
 
 
@@ -181,6 +188,7 @@ def _folder(out: str | Path | None, model, *, resume: bool) -> Path | None:
             raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
         return None
     path = Path(out).expanduser()
+    refuse_shipped_name(path)
     check_folder(path, resume=resume)
     _refuse_folder_of_base(path, model)
     return path
@@ -195,24 +203,22 @@ def _refuse_folder_of_base(folder: Path, model) -> None:
     path = path / FILE if path.is_dir() else path
     if path.is_file() and path.samefile(new):
         raise ValueError(
-            f"{folder} holds the model that is to be fine-tuned; it would be gone if the fine-tuning stopped half-way. Give "
-            "another folder as out."
+            f"{folder} holds the model that is to be fine-tuned; the new one would take its place. Give another folder as out."
         )
 
 
 def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
     """The base model's, but for what is about its own training; and what fine-tuning did."""
-    kept = {
-        k: v for k, v in base.metadata.items() if k not in ("recipe", "metrics", "frames", "level_of_theory", "data")
-    }
+    own = ("recipe", "metrics", "frames", "level_of_theory", "data", MARK)
+    kept = {k: v for k, v in base.metadata.items() if k not in own}
     name = base.metadata.get("name")
     mine = {"name": folder.resolve().name if folder else f"{name or 'model'}-finetuned", "base": name or "unnamed"}
     return {**kept, **mine, "finetuning": facts}
 
 
-def _settings(training: dict) -> TrainingConfig:
+def _settings(training: TrainingSettings) -> TrainingConfig:
     """The training configuration of these keywords."""
-    known = [f.name for f in dataclasses.fields(TrainingConfig)]
+    known = list(field_types(TrainingConfig))
     unknown = sorted(set(training) - set(known))
     if unknown:
         raise TypeError(f"finetune got {', '.join(unknown)}; allowed besides its own arguments are {', '.join(known)}.")

@@ -12,6 +12,8 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, advice: str = "") -> None:
     """Write a file atomically: a reader sees either the old or the new content.
 
+    A link stays: the file that it points to is replaced.
+
     Args:
         path: the file; its folder is created.
         content: content of the file.
@@ -20,14 +22,15 @@ def write_atomically(path: Path, content: bytes, *, advice: str = "") -> None:
     Raises:
         OSError: writing failed; the message has the state of the file and the remedy.
     """
-    temporary = path.with_name(f"{_temporary(path)}{uuid.uuid4().hex}")
+    target = link_target(path)
+    temporary = target.with_name(f"{_temporary(target)}{uuid.uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
@@ -43,8 +46,14 @@ def write_atomically(path: Path, content: bytes, *, advice: str = "") -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Delete temporary files of `write_atomically` of killed processes; not while another process writes `path`."""
-    for leftover in path.parent.glob(f"{glob.escape(_temporary(path))}{'?' * 32}"):
+    target = link_target(path)
+    for leftover in target.parent.glob(f"{glob.escape(_temporary(target))}{'?' * 32}"):
         leftover.unlink(missing_ok=True)
+
+
+def link_target(path: Path) -> Path:
+    """The file that a symbolic link points to, whether or not it is there; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _temporary(path: Path) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.model.potential import Architecture
-
-LONGEST_ENTRY = 1000
-"""Largest number of items of a list in an architecture; a text may have 16 times as many letters."""
+from latte_ase.settings import check_entries, shortened, tuples
 
 
 class ModelFileError(ValueError):
@@ -71,45 +69,12 @@ def checked_dictionary(name: str, value) -> dict[str, Any]:
 
 def _make(cls, entries: dict[str, Any], **made):
     """Instance of a dataclass from JSON-like data whose types are checked against the annotations."""
-    hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.name not in made}
     for name, field in fields.items():
         if name not in entries and field.default is dataclasses.MISSING:
             raise ModelFileError(f"Its architecture lacks {name}.")
-    for name, value in entries.items():
+    for name in entries:
         if name not in fields:
             raise ModelFileError(f"Its architecture has the unknown entry {shortened(name)}. Update latte_ase.")
-        if not _fits(value, hints[name]):
-            wanted = getattr(hints[name], "__name__", "") if not get_args(hints[name]) else str(hints[name])
-            raise ModelFileError(f"Its architecture says {name} = {shortened(value)}; {wanted} is needed.")
-    return cls(**{name: _tuples(value) for name, value in entries.items()}, **made)
-
-
-def _fits(value, hint) -> bool:
-    """Whether a value from JSON is of the annotated type and within the bounds of its size."""
-    if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        if not isinstance(value, list) or len(value) > LONGEST_ENTRY:
-            return False
-        if kinds[-1] is Ellipsis:
-            return all(_fits(v, kinds[0]) for v in value)
-        return len(value) == len(kinds) and all(_fits(v, k) for v, k in zip(value, kinds, strict=True))
-    if hint is str:
-        return isinstance(value, str) and len(value) <= 16 * LONGEST_ENTRY
-    if hint is float:
-        return type(value) in (int, float) and abs(value) < 1e30  # false for nan
-    if hint is int:
-        return type(value) is int and 0 <= value < 2**31
-    return type(value) is hint
-
-
-def shortened(value) -> str:
-    """Text of a value from JSON for a message, at most 80 letters."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def _tuples(value) -> Any:
-    if isinstance(value, list):
-        return tuple(_tuples(v) for v in value)
-    return value
+    check_entries(cls, entries, where="In its architecture, ")
+    return cls(**{name: tuples(value) for name, value in entries.items()}, **made)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,10 @@ from latte_ase.io.hyperparameters import (
     architecture_from_json,
     architecture_to_json,
     checked_dictionary,
-    shortened,
 )
 from latte_ase.model.committee import Committee
 from latte_ase.model.potential import Architecture, Potential, init_params
+from latte_ase.settings import shortened
 
 FORMAT = 1
 """Version of this file format; raised when an old reader would misread a new file."""
@@ -74,6 +76,12 @@ def digest(arrays: dict[str, np.ndarray], text: str) -> str:
         total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         total.update(array.reshape(-1).view(np.uint8).data)  # no copy
     return total.hexdigest()
+
+
+def fingerprint(potential: Potential) -> str:
+    """SHA-256 of all that decides a model's numbers: architecture, parameters, constants and E0."""
+    numbers = {"params": potential.params, "constants": potential.constants, "E0": potential.reference_energies}
+    return digest(flatten(numbers), repr(potential.architecture))
 
 
 def file_sha256(path) -> str:
@@ -145,27 +153,14 @@ def load(path) -> Potential:
         FileNotFoundError: there is no such file.
         ModelFileError: not a model file, cut short, changed, or written by a newer version.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no model file {path}. Check the path, or see latte_ase.list_models().")
-    arrays, metadata = _read(path)
-    if "latte_ase" not in metadata:
+    with _opened(path) as file:
+        stored = file.metadata() or {}
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    header = _header(path, stored)
+    if digest(arrays, stored["latte_ase"]) != stored.get("sha256"):
         raise ModelFileError(
-            f"{path} is a safetensors file of another program: it has no latte_ase metadata. "
-            "Models are written by latte_ase.train, latte_ase.finetune or Potential.save."
-        )
-    text = metadata["latte_ase"]
-    header = _parse(path, text)
-    version = header.get("format")
-    if type(version) is int and version > FORMAT:
-        raise ModelFileError(
-            f"{path} has format {version}, written by latte_ase {header.get('version')!s:.40}; this "
-            f"version reads formats up to {FORMAT}. Update latte_ase (pip install -U latte_ase)."
-        )
-    if digest(arrays, text) != metadata.get("sha256"):
-        raise ModelFileError(
-            f"{path} changed after it was written: its SHA-256 is {digest(arrays, text)[:12]}..., the file says "
-            f"{str(metadata.get('sha256'))[:12]}... Download or copy it again; do not use it."
+            f"{path} changed after it was written: its SHA-256 is {digest(arrays, stored['latte_ase'])[:12]}..., the file says "
+            f"{str(stored.get('sha256'))[:12]}... Download or copy it again; do not use it."
         )
     try:
         return _assemble(header, arrays)
@@ -176,21 +171,52 @@ def load(path) -> Potential:
         ) from error
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Arrays and metadata of a safetensors file."""
+def read_metadata(path) -> dict[str, Any]:
+    """The metadata of a model file; its arrays are neither read nor checked.
+
+    Raises:
+        FileNotFoundError, ModelFileError: as `load`.
+    """
+    with _opened(path) as file:
+        stored = file.metadata() or {}
+    return checked_dictionary("metadata", _header(path, stored).get("metadata"))
+
+
+@contextmanager
+def _opened(path) -> Iterator[Any]:
+    """A safetensors file to read from."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no model file {path}. Check the path, or see latte_ase.list_models().")
     try:
         with path.open("rb") as start:
             length = int.from_bytes(start.read(8), "little")
         if length > LONGEST_HEADER:
             raise ValueError(f"a header of {length} bytes; {LONGEST_HEADER} are allowed")
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
+            yield file
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ModelFileError(
             f"{path} is not a readable model file ({error!s:.400}). It must be a complete .safetensors file "
             "written by latte_ase; download or copy it again."
         ) from error
+
+
+def _header(path, stored: dict[str, str]) -> dict[str, Any]:
+    """The description of a model in the metadata of a safetensors file."""
+    if "latte_ase" not in stored:
+        raise ModelFileError(
+            f"{path} is a safetensors file of another program: it has no latte_ase metadata. "
+            "Models are written by latte_ase.train, latte_ase.finetune or latte_ase.save_model."
+        )
+    header = _parse(path, stored["latte_ase"])
+    version = header.get("format")
+    if type(version) is int and version > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {version}, written by latte_ase {header.get('version')!s:.40}; this "
+            f"version reads formats up to {FORMAT}. Update latte_ase (pip install -U latte_ase)."
+        )
+    return header
 
 
 def _parse(path, text) -> dict[str, Any]:

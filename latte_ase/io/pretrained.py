@@ -59,8 +59,8 @@ def find(model: str | os.PathLike) -> Path:
     text = os.fspath(model)
     if text.startswith("hf://"):
         return _from_hub(text)
-    if isinstance(model, str) and text in list_models():  # first: a name never changes its numbers
-        return models_folder() / text
+    if isinstance(model, str) and text in list_models():
+        return _shipped(text)
     path = Path(text).expanduser()
     if path.exists():
         return path
@@ -77,6 +77,33 @@ def find(model: str | os.PathLike) -> Path:
     )
 
 
+def _shipped(name: str) -> Path:
+    """The folder of a shipped model: a name never changes its numbers, and hides no model of the user.
+
+    Raises:
+        ValueError: a model of that name is in the working folder too.
+    """
+    shipped, here = models_folder() / name, Path(name)
+    if (here.is_file() or (here / FILE).is_file()) and not here.samefile(shipped):
+        raise ValueError(
+            f"{name!r} is the name of a shipped model, and there is a model at {here.resolve()} too. Write './{name}' for that one, "
+            f"'{shipped}' for the shipped one; or rename yours."
+        )
+    return shipped
+
+
+def refuse_shipped_name(folder: Path) -> None:
+    """Raise ValueError where a model in this folder would go by the name of a shipped model."""
+    name, shipped = folder.name, models_folder() / folder.name
+    if name not in list_models() or folder.resolve().parent != Path.cwd().resolve():
+        return
+    if not (folder.exists() and folder.samefile(shipped)):
+        raise ValueError(
+            f"The model would be written to ./{name}, but {name!r} is the name of a shipped model. Name another folder as out "
+            "(--out)."
+        )
+
+
 def _from_folder(folder: Path) -> Potential:
     path = folder / FILE
     if not path.is_file():
@@ -84,9 +111,16 @@ def _from_folder(folder: Path) -> Potential:
     sums = folder / "SHA256SUMS"
     if sums.is_file():
         # as `sha256sum` writes it: "HASH  NAME" or "HASH *NAME"
-        line = re.search(rf"^([0-9a-f]+) [ *]{re.escape(FILE)}$", sums.read_text(), re.MULTILINE)
-        expected, actual = line and line[1], model_file.file_sha256(path)
-        if expected and actual != expected:
+        line = re.search(
+            rf"^([0-9a-f]+) [ *](?:\./)?{re.escape(FILE)}$", sums.read_text(errors="replace"), re.MULTILINE
+        )
+        if line is None:
+            raise ModelFileError(
+                f"{sums} has no line for {FILE}, so the model cannot be checked. Download or copy the folder again; if the model "
+                f"is your own, write the line (sha256sum {FILE} > SHA256SUMS) or delete SHA256SUMS."
+            )
+        expected, actual = line[1], model_file.file_sha256(path)
+        if actual != expected:
             raise ModelFileError(
                 f"{path} is not the file that {sums} describes: its SHA-256 is {actual[:12]}..., expected "
                 f"{expected[:12]}... Download or copy the model again; do not use it."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
+
+from latte_ase.settings import Allowed, Count, OneOf
 
 ACTIVATIONS = {
     "silu": nn.silu,
@@ -16,6 +18,14 @@ ACTIVATIONS = {
     "gaussian": lambda x: jnp.exp(-x * x),
 }
 """Activation functions by name; `gaussian` is the default of the LATTE authors' code, `silu` trained best here."""
+
+MAX_LAYERS = 16
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
+Widths = Annotated[
+    tuple[Count, ...],
+    Allowed(f"a list of up to {MAX_LAYERS} whole numbers of 1 or more", lambda widths: len(widths) <= MAX_LAYERS),
+]
+"""Widths of hidden layers."""
 
 
 class SiteNetwork(nn.Module):

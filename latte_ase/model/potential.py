@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,12 +26,15 @@ from latte_ase.model.committee import Committee
 from latte_ase.model.descriptors import Descriptor
 from latte_ase.model.descriptors.base import Shared
 from latte_ase.model.domain import Domain
+from latte_ase.settings import Allowed, Symbol, check_entries
 
 FEATURE_FLOOR = 0.1
 """Smallest scale of a feature, as a fraction of the RMS scale of all features of that species.
 
 A bump at a distance that no pair of the training set has gives a feature of deviation 0; divided by it,
 the feature would diverge in the first structure with such a pair."""
+
+AT_LEAST_ONE = Allowed("a list of one or more chemical symbols such as Si", lambda symbols: len(symbols) > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +55,15 @@ class Architecture:
         ValueError: unknown or unsorted elements, or an unknown activation.
     """
 
-    elements: tuple[str, ...]
+    elements: Annotated[tuple[Symbol, ...], AT_LEAST_ONE]
     descriptor: Descriptor
-    hidden: tuple[int, ...] = (64, 64)
-    activation: str = "silu"
+    hidden: networks.Widths = (64, 64)
+    activation: networks.Activation = "silu"
     repulsion: bool = True
     linear: bool = False
 
     def __post_init__(self):
-        unknown = [e for e in self.elements if e not in atomic_numbers]
-        if unknown or not self.elements:
-            raise ValueError(f"elements are {self.elements}; chemical symbols such as 'Si' are needed.")
-        if self.activation not in networks.ACTIVATIONS:
-            raise ValueError(f"activation is {self.activation!r}; allowed are {', '.join(networks.ACTIVATIONS)}.")
+        check_entries(Architecture, {name: value for name, value in vars(self).items() if name != "descriptor"})
         ordered = tuple(sorted(set(self.elements), key=atomic_numbers.__getitem__))
         if ordered != self.elements:
             raise ValueError(f"elements are {self.elements}; write them once each, sorted: {ordered}.")

@@ -8,8 +8,8 @@ from typing import Any
 
 from latte_ase.geometry.graph import Grouping, Shape
 from latte_ase.io.checkpoint_file import CheckpointFile
-from latte_ase.io.hyperparameters import shortened
-from latte_ase.io.model_file import digest, flatten, unflatten
+from latte_ase.io.model_file import digest, fingerprint, flatten, unflatten
+from latte_ase.settings import shortened
 from latte_ase.simulate.device_loop import Progress
 from latte_ase.simulate.output import Written
 from latte_ase.simulate.run import Run, RunState
@@ -25,7 +25,6 @@ RUN_FILE = CheckpointFile(
 
 def identity(run: Run) -> dict[str, Any]:
     """What must be the same for a run to go on to the same numbers."""
-    potential = run.engine.potential
     return {
         "ensemble": type(run.ensemble).__name__,
         "setting of the ensemble": dataclasses.asdict(run.ensemble),
@@ -38,7 +37,7 @@ def identity(run: Run) -> dict[str, Any]:
         "list of elements": digest({"": run.numbers}, ""),
         "list of masses": digest({"": run.masses}, ""),
         "set of mobile atoms": digest({"": run.mobile}, ""),
-        "model": digest(flatten({"params": potential.params, "constants": potential.constants}), ""),
+        "model": fingerprint(run.engine.potential),
     }
 
 

@@ -14,6 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
 from latte_ase.geometry import neighbours
+from latte_ase.io.atomic_file import link_target
 from latte_ase.simulate.run import Run, Snapshot
 
 
@@ -62,7 +63,7 @@ class TrajectoryFile:
 
 def _cut(path: Path, keep: int) -> None:
     """Drop the frames after the first `keep`: written after the checkpoint by a run that was killed."""
-    found = 0
+    path, found = link_target(path), 0
     if path.is_file():
         with TrajectoryReader(path) as old:
             found = len(old)

@@ -7,36 +7,40 @@ import datetime
 import math
 import os
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
-from latte_ase.model.descriptors import DESCRIPTORS
+from latte_ase.model.descriptors import DESCRIPTORS, Descriptor
+from latte_ase.model.networks import Activation, Widths
+from latte_ase.settings import (
+    Count,
+    Energy,
+    Fraction,
+    Length,
+    Name,
+    Natural,
+    NonNegative,
+    OneOf,
+    Positive,
+    Share,
+    Symbol,
+    Threshold,
+    Unit,
+    check_entries,
+    check_fields,
+    check_value,
+    field_types,
+    tuples,
+)
 
 PRESETS = ("small", "medium", "large")
 """Settings to begin with, from quick to thorough; files of the folder `presets`."""
 OPTIMISERS = ("muon", "adamw")
 """See `optimiser.py`."""
-RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("epochs", "batch_size"), ("a whole number of 1 or more", lambda x: x >= 1 and x == int(x))),
-    "seed": ("a whole number of 0 or more", lambda x: x >= 0 and x == int(x)),
-    **dict.fromkeys(("rate", "clip", "huber"), ("a number larger than 0", lambda x: x > 0)),
-    **dict.fromkeys(("warmup", "ema"), ("a number from 0 to below 1", lambda x: 0 <= x < 1)),
-    **dict.fromkeys(
-        (
-            "weight_decay",
-            "mixing_decay",
-            *("energy_weight", "force_weight", "stress_weight", "taylor_weight", "spatial_weight"),
-            "displacement",
-        ),
-        ("a finite number of 0 or more", lambda x: 0 <= x < math.inf),
-    ),
-}
-"""What the numbers of [training] may be, in words and as a test."""
 
 
 def plain(value: Any) -> Any:
@@ -79,15 +83,25 @@ class ModelConfig:
         options: further hyper-parameters of the descriptor, which stand beside the others in the table.
     """
 
-    name: str
-    descriptor: str = "latte"
-    cutoff: float = 5.0
-    elements: tuple[str, ...] = ()
-    hidden: tuple[int, ...] = (64, 64)
-    activation: str = "silu"
+    name: Name
+    descriptor: Annotated[str, OneOf(DESCRIPTORS)] = "latte"
+    cutoff: Length = 5.0
+    elements: tuple[Symbol, ...] = ()
+    hidden: Widths = (64, 64)
+    activation: Activation = "silu"
     linear: bool = False
     repulsion: bool = True
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        check_fields(self)
+        check_entries(DESCRIPTORS[self.descriptor], self.options)
+
+    def make_descriptor(self) -> Descriptor:
+        """The descriptor; raises ValueError where its hyper-parameters do not go together."""
+        return DESCRIPTORS[self.descriptor](
+            cutoff=self.cutoff, **{name: tuples(value) for name, value in self.options.items()}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +124,14 @@ class DataConfig:
 
     train: str
     valid: str = ""
-    valid_fraction: float = 0.1
+    valid_fraction: Share = 0.1
     isolated_atoms: str = ""
-    reference_energies: dict[str, float] = field(default_factory=dict)
+    reference_energies: dict[Symbol, Energy] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     trust_labels: bool = False
+
+    def __post_init__(self):
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,39 +153,34 @@ class TrainingConfig:
         stress_weight: of the squared error of a stress component in eV/Angstrom^3.
         huber: errors above this count linearly, not squared (eV/atom, eV/Angstrom, eV/Angstrom^3): for data
             with structures far up on repulsive walls.
-        taylor_weight, spatial_weight: of weak supervision without labels, see `consistency`; on the scale of
-            `energy_weight`, of which the authors took 1.2 and 0.01 times.  0 leaves it out; with it a step costs two to
-            three times as much.
-        displacement: of the atoms there, Angstrom.
+        taylor_weight: of weak supervision without labels by the first difference of `consistency`; on the scale of
+            `energy_weight`, of which the authors took 1.2 times.  0 leaves it out; with it a step costs two to three times as
+            much.
+        spatial_weight: the same by the second difference; the authors took 0.01 times `energy_weight`.
+        displacement: of the atoms for both differences.
         seed: of initial parameters, order of batches, and the split.
     """
 
-    epochs: int = 100
-    batch_size: int = 4
-    optimiser: str = "muon"
-    rate: float = 3e-3
-    warmup: float = 0.02
-    weight_decay: float = 1e-4
-    mixing_decay: float = 0.0
-    clip: float = 10.0
-    ema: float = 0.999
-    energy_weight: float = 10.0
-    force_weight: float = 1.0
-    stress_weight: float = 0.0
-    huber: float = math.inf
-    taylor_weight: float = 0.0
-    spatial_weight: float = 0.0
-    displacement: float = 0.02
-    seed: int = 0
+    epochs: Count = 100
+    batch_size: Count = 4
+    optimiser: Annotated[str, OneOf(OPTIMISERS)] = "muon"
+    rate: Positive = 3e-3
+    warmup: Fraction = 0.02
+    weight_decay: NonNegative = 1e-4
+    mixing_decay: NonNegative = 0.0
+    clip: Threshold = 10.0
+    ema: Fraction = 0.999
+    energy_weight: NonNegative = 10.0
+    force_weight: NonNegative = 1.0
+    stress_weight: NonNegative = 0.0
+    huber: Threshold = math.inf
+    taylor_weight: NonNegative = 0.0
+    spatial_weight: NonNegative = 0.0
+    displacement: Annotated[NonNegative, Unit("Å")] = 0.02
+    seed: Natural = 0
 
     def __post_init__(self):
-        if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"optimiser is {self.optimiser!r}; allowed are {', '.join(OPTIMISERS)}.")
-        for name, (allowed, is_allowed) in RANGES.items():
-            value = getattr(self, name)
-            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-            if not number or not is_allowed(value):
-                raise ValueError(f"{name} is {value!r}; {allowed} is needed.")
+        check_fields(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data as in a file."""
@@ -189,6 +201,28 @@ class TrainingConfig:
     def skin(self) -> float:
         """How far beyond the cutoff pairs are needed, in Angstrom: two atoms may come closer by this."""
         return 2 * self.displacement if self.consistency else 0.0
+
+
+class TrainingSettings(TypedDict, total=False):
+    """The attributes of `TrainingConfig` as keywords, each of which may be left out."""
+
+    epochs: int
+    batch_size: int
+    optimiser: str
+    rate: float
+    warmup: float
+    weight_decay: float
+    mixing_decay: float
+    clip: float
+    ema: float
+    energy_weight: float
+    force_weight: float
+    stress_weight: float
+    huber: float
+    taylor_weight: float
+    spatial_weight: float
+    displacement: float
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +255,8 @@ class Config:
         return tables | {"model": {k: v for k, v in tables["model"].items() if k != "options"} | self.model.options}
 
 
-def _table(cls, name: str, values: dict[str, Any], known: dict[str, dataclasses.Field]):
-    """A table of the file as a dataclass; `known` are the fields it may have."""
+def _check_keys(name: str, values: dict[str, Any], known: dict[str, dataclasses.Field]) -> None:
+    """Raise ValueError where a table of the file has a key that is not known, or lacks a required one."""
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(
@@ -232,30 +266,33 @@ def _table(cls, name: str, values: dict[str, Any], known: dict[str, dataclasses.
     missing = sorted(required - set(values))
     if missing:
         raise ValueError(f"Table [{name}] of the configuration lacks {', '.join(missing)}.")
-    return cls(**{k: _tuples(v) for k, v in values.items()})
 
 
-def _tuples(value):
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _fields(cls) -> dict[str, dataclasses.Field]:
+def _fields(cls: type) -> dict[str, dataclasses.Field]:
     return {f.name: f for f in dataclasses.fields(cls)}
 
 
-def _model_table(values: dict[str, Any]) -> ModelConfig:
-    """The hyper-parameters of the descriptor stand in the table beside the model's own."""
+def _model(values: dict[str, Any]) -> ModelConfig:
+    """[model]: hyper-parameters of the descriptor stand in the table beside the model's own."""
     kind = values.get("descriptor", ModelConfig.descriptor)
-    if kind not in DESCRIPTORS:
-        raise ValueError(f"descriptor is {kind!r}; allowed are {', '.join(DESCRIPTORS)}.")
+    check_value("[model] descriptor", kind, field_types(ModelConfig)["descriptor"])
     own = {name: f for name, f in _fields(ModelConfig).items() if name != "options"}
-    known = own | {name: f for name, f in _fields(DESCRIPTORS[kind]).items() if name not in own}
+    further = {name: f for name, f in _fields(DESCRIPTORS[kind]).items() if name not in own}
+    _check_keys("model", values, own | further)
+    options = {name: tuples(value) for name, value in values.items() if name in further}
+    values = {name: value for name, value in values.items() if name in own}
+    check_entries(ModelConfig, values, where="[model] ")
+    check_entries(DESCRIPTORS[kind], options, where="[model] ")
+    model = ModelConfig(**values, options=options)
+    model.make_descriptor()  # which refuses hyper-parameters that do not go together
+    return model
 
-    def model(**entries):
-        options = {name: entries.pop(name) for name in set(entries) - set(own)}
-        return ModelConfig(**entries, options=options)
 
-    return _table(model, "model", values, known)
+def _made(cls: type, name: str, values: dict[str, Any]) -> Any:
+    """[data] or [training]."""
+    _check_keys(name, values, _fields(cls))
+    check_entries(cls, values, where=f"[{name}] ")
+    return cls(**values)
 
 
 def load_config(source) -> Config:
@@ -263,11 +300,11 @@ def load_config(source) -> Config:
 
     Args:
         source: path of a TOML file, or its content as a dictionary.  With `preset = "medium"` at its top, what it does not
-            say itself is taken from that preset.
+            say itself is taken from that preset, for the descriptor that it names or that of the preset.
 
     Raises:
-        FileNotFoundError, ValueError: no file; not TOML; an unknown preset; an unknown or missing key, by name; a value that
-            cannot be.
+        FileNotFoundError: no such file.
+        ValueError: not TOML; an unknown preset; an unknown or missing key; a value of another type or out of range.
     """
     if isinstance(source, Config):
         return source
@@ -281,26 +318,37 @@ def load_config(source) -> Config:
             source = tomllib.loads(path.read_text())
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path} is not valid TOML: {error}.") from error
-    source = _with_preset(plain(source))
+    source = plain(source)
     tables = {"data": DataConfig, "training": TrainingConfig}
-    unknown = sorted(set(source) - set(tables) - {"model", "card"})
+    unknown = sorted(set(source) - set(tables) - {"preset", "model", "card"})
     if unknown:
         raise ValueError(f"Unknown table [{', '.join(unknown)}]; known are model, {', '.join(tables)}, card.")
     for name, table in source.items():
-        if not isinstance(table, dict):
+        if name != "preset" and not isinstance(table, dict):
             raise ValueError(f"{name} is {table!r}; a table is needed, [{name}] in the file.")
-    model = _model_table(source.get("model", {}))
-    made = {name: _table(cls, name, source.get(name, {}), _fields(cls)) for name, cls in tables.items()}
+    source = _with_preset(source)
+    model = _model(source.get("model", {}))
+    made = {name: _made(cls, name, source.get(name, {})) for name, cls in tables.items()}
     return Config(model=model, **made, card=dict(source.get("card", {})), folder=folder)
 
 
 def _with_preset(source: dict[str, Any]) -> dict[str, Any]:
-    """The tables, each entry that is missing taken from the preset that is named."""
+    """The tables, each entry that is missing taken from the preset that is named.
+
+    A preset has entries for any descriptor and for each descriptor alone; the latter count for the one that is chosen.
+    """
+    source = dict(source)
     name = source.pop("preset", None)
     if name is None:
         return source
-    if name not in PRESETS:
-        raise ValueError(f"preset is {name!r}; allowed are {', '.join(PRESETS)}.")
+    check_value("preset", name, Annotated[str, OneOf(PRESETS)])
     text = resources.files("latte_ase.training").joinpath(f"presets/{name}.toml").read_text()
     preset = tomllib.loads(text)
-    return source | {table: preset[table] | source.get(table, {}) for table in preset}
+    model = {"descriptor": preset["descriptor"]} | source.get("model", {})
+    check_value("[model] descriptor", model["descriptor"], field_types(ModelConfig)["descriptor"])
+    own = preset.get(model["descriptor"], {})
+    taken = {table: preset[table] | own.get(table, {}) for table in ("model", "training")}
+    return source | {
+        "model": taken["model"] | model,
+        "training": taken["training"] | source.get("training", {}),
+    }

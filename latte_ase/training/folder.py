@@ -1,21 +1,28 @@
-"""The folder of a training: a checkpoint and a table of errors after every epoch, a model at the end."""
+"""The folder of a training: a checkpoint and a table of errors after every epoch, a model at the end.
+
+A model that is there stays until the new one takes its place.  Its metadata say of which training it is the end, so that
+a checkpoint beside it is known to be finished or not.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from latte_ase.io.atomic_file import remove_leftovers
 from latte_ase.io.checkpoint_file import CheckpointFile
-from latte_ase.io.model_file import flatten
+from latte_ase.io.model_file import ModelFileError, flatten, read_metadata
 from latte_ase.io.pretrained import FILE
-from latte_ase.training.history import write_metrics
+from latte_ase.training.history import Row, write_metrics
 from latte_ase.training.trainer_state import TrainerState
 
 CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
+MARK = "end_of_training"
+"""In the metadata of a model: of which training it is the end."""
 CHECKPOINT_FILE = CheckpointFile(
     kind="training",
     version=2,
@@ -65,6 +72,14 @@ class TrainingFolder:
         CHECKPOINT_FILE.save(self.path / CHECKPOINT, flatten(_arrays(state)), facts)
         write_metrics(self.path / METRICS, state.history)
 
+    def mark(self, history: list[Row]) -> dict[str, Any]:
+        """Metadata for the model that this training ends with, by which `check_folder` knows it."""
+        return {MARK: _mark(self.identity, len(history), self.epochs)}
+
+
+def _mark(identity: str, done: int, epochs: int) -> dict[str, Any]:
+    return {"identity": identity, "done": done, "epochs": epochs}
+
 
 def _arrays(state: TrainerState):
     return {"optimiser": state.optimiser, "best": state.best_trained}
@@ -89,7 +104,8 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """See that a training may begin in a folder, or go on there.
 
     Raises:
-        FileExistsError: it is to begin, and the folder holds one that has not come to its end, which is a model file.
+        FileExistsError: it is to begin, and the checkpoint there is of a training that has not come to its end, which is a
+            model file: an older model beside it is of another training.
         FileNotFoundError: it is to go on, and there is no checkpoint.
     """
     path, model = folder / CHECKPOINT, folder / FILE
@@ -101,9 +117,17 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         raise FileNotFoundError(f"There is no checkpoint in {folder} to resume from. Train without resume first.")
     if not resume and path.is_file():
         facts = CHECKPOINT_FILE.facts(path)
-        done = len(facts["history"])
-        if done < facts["epochs"] or not model.is_file():
+        done, epochs = len(facts["history"]), facts["epochs"]
+        if _mark_of(model) != _mark(facts["identity"], done, epochs):
             raise FileExistsError(
-                f"{folder} holds a training after {done} of {facts['epochs']} epochs. Go on with resume=True (--resume), "
-                f"take another folder, or delete {path}."
+                f"{folder} holds a training after {done} of {epochs} epochs that has not written its model. Go on with "
+                f"resume=True (--resume), take another folder, or delete {path}."
             )
+
+
+def _mark_of(model: Path) -> dict[str, Any] | None:
+    """The training that a model file is the end of; None without such a file."""
+    try:
+        return read_metadata(model).get(MARK)
+    except (FileNotFoundError, ModelFileError):
+        return None

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from latte_ase.io.hyperparameters import architecture_to_json
 from latte_ase.io.labels import known_forces, labels_of
-from latte_ase.io.model_file import digest, flatten
+from latte_ase.io.model_file import digest, fingerprint
 from latte_ase.model.potential import Potential
 from latte_ase.training.config import TrainingConfig
 
@@ -36,11 +35,7 @@ def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential
         for number, atoms in enumerate(frames)
         for name, value in _content(atoms).items()
     }
-    if base is not None:
-        facts = [facts, architecture_to_json(base.architecture)]
-        numbers = {"params": base.params, "constants": base.constants, "E0": base.reference_energies}
-        arrays |= flatten(numbers, "base")
-    return digest(arrays, json.dumps(facts))
+    return digest(arrays, json.dumps([facts, None if base is None else fingerprint(base)]))
 
 
 def _content(atoms: Atoms) -> dict[str, np.ndarray]:

@@ -12,7 +12,6 @@ from ase import Atoms
 from latte_ase.engine.devices import find_device
 from latte_ase.engine.evaluator import Evaluator
 from latte_ase.model import derivatives
-from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.model.potential import Architecture, Potential, feature_constants, init_params
 from latte_ase.training.batches import DTYPE, Batches
 from latte_ase.training.config import Config
@@ -25,7 +24,7 @@ def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
     elements = m.elements or _elements(frames)
     architecture = Architecture(
         elements=elements,
-        descriptor=DESCRIPTORS[m.descriptor](cutoff=m.cutoff, **m.options),
+        descriptor=m.make_descriptor(),
         hidden=m.hidden,
         activation=m.activation,
         repulsion=m.repulsion,

@@ -10,8 +10,9 @@ from latte_ase.engine.fork import refuse_fork
 from latte_ase.io.frames import read_frames
 from latte_ase.io.hyperparameters import architecture_to_json
 from latte_ase.io.model_file import save_model
-from latte_ase.io.pretrained import FILE
+from latte_ase.io.pretrained import FILE, refuse_shipped_name
 from latte_ase.model.potential import Potential
+from latte_ase.settings import check_value
 from latte_ase.training import reference_energies
 from latte_ase.training.batches import Batches, cast
 from latte_ase.training.config import Config, load_config, plain
@@ -31,7 +32,8 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
 
     Args:
         config: path of a TOML file, a dictionary, or a `Config`.
-        out: folder for the model file, metrics.csv and the checkpoint; default: the model's name.
+        out: folder for the model file, metrics.csv and the checkpoint; default: the model's name.  A model that is there stays
+            until the new one is complete.
         resume: continue from the checkpoint in `out`, to the numbers of an uninterrupted run.
         report: called after every epoch with (row, epochs); default shows a progress bar.
 
@@ -40,22 +42,23 @@ def train(config, *, out: str | Path | None = None, resume: bool = False, report
 
     Raises:
         FileExistsError: the folder holds an unfinished training, and `resume` was not asked for.
-        FileNotFoundError, ValueError: bad configuration, labels that are missing or in units that do not fit each other;
-            nothing has been trained yet.
+        FileNotFoundError, ValueError: bad configuration, a folder that would hide behind the name of a shipped model, labels
+            that are missing or in units that do not fit each other; nothing has been trained yet.
         OSError, RuntimeError: as `fit`.
     """
     refuse_fork()
+    check_value("resume", resume, bool)
     config = load_config(config)
     path = Path(out if out is not None else config.model.name).expanduser()
+    refuse_shipped_name(path)
     check_folder(path, resume=resume)
     structures = frames_of(config)
     start, prepared, held = _start(config, structures)
     folder = TrainingFolder(path, _identity(config, start, structures), config.training.epochs, resume)
-    if not resume:  # not before all was checked; else a new checkpoint would lie beside an old model
-        (path / FILE).unlink(missing_ok=True)
     with nullcontext(report) if report else epoch_bar(config.model.name, config.training.epochs) as show:
         result = fit(start, config.training, prepared, held, folder=folder, report=show)
     trained = _finished(config, result, structures, held)
+    trained = replace(trained, metadata=trained.metadata | folder.mark(result.history))
     return Result(trained, result.history, save_model(trained, path / FILE))
 
 

@@ -104,7 +104,7 @@ def test_one_that_was_stopped_goes_on_to_the_same_numbers(base, tmp_path, strate
     whole = finetune(base, frames(6, seed=1, factor=2.0), **how, report=lambda row, epochs: None)
     with pytest.raises(KeyboardInterrupt):
         finetune(base, frames(6, seed=1, factor=2.0), **how, out=tmp_path, report=stop_after(2))
-    with pytest.raises(FileExistsError, match=r"holds a training after 2 of 4 epochs\. Go on with resume=True"):
+    with pytest.raises(FileExistsError, match=r"after 2 of 4 epochs that has not written its model\. Go on with"):
         finetune(base, frames(6, seed=1, factor=2.0), **how, out=tmp_path)
     resumed = finetune(
         base, frames(6, seed=1, factor=2.0), **how, out=tmp_path, resume=True, report=lambda row, _: seen.append(row["epoch"])
@@ -163,7 +163,7 @@ def test_one_that_could_not_write_its_model_is_not_lost(base, tmp_path, monkeypa
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr(sys.modules[finetune.__module__], "save_model", full)
         finetune(base, **how, report=lambda *_: None)
-    with pytest.raises(FileExistsError, match=r"holds a training after 2 of 2 epochs\. Go on with resume=True"):
+    with pytest.raises(FileExistsError, match=r"after 2 of 2 epochs that has not written its model\. Go on with"):
         finetune(base, **how)
     seen = []
     result = finetune(base, **how, resume=True, report=lambda row, _: seen.append(row))
@@ -172,15 +172,27 @@ def test_one_that_could_not_write_its_model_is_not_lost(base, tmp_path, monkeypa
         finetune(base, **how, resume=True)
 
 
-def test_an_old_model_does_not_lie_beside_a_new_checkpoint(base, tmp_path):
+def test_an_old_model_is_replaced_by_the_finished_new_one_alone(base, tmp_path):
     how = {"frames": frames(4, seed=1), "out": tmp_path, "epochs": 2}
     path = finetune(base, **how, report=lambda *_: None).path
+    before = path.read_bytes()
     with pytest.raises(ValueError, match="strategy is"):
         finetune(base, **how, strategy="none")
-    assert path.exists()  # a mistake costs nothing
-    with pytest.raises(KeyboardInterrupt):
-        finetune(base, **how, report=stop_after(1))
-    assert not path.exists()
+    for stop in (1, 2):  # the second time after the last checkpoint
+        with pytest.raises(KeyboardInterrupt):
+            finetune(base, **how, strategy="network", resume=stop > 1, report=stop_after(stop))
+        assert path.read_bytes() == before
+        with pytest.raises(FileExistsError, match=f"after {stop} of 2 epochs that has not written its model"):
+            finetune(base, **how, strategy="network")
+    finetune(base, **how, strategy="network", resume=True, report=lambda *_: None)
+    assert model_file.load(path).metadata["finetuning"]["strategy"] == "network"
+
+
+def test_a_folder_with_the_name_of_a_shipped_model_is_refused(base, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"written to \./latte-si, but 'latte-si' is the name of a shipped model"):
+        finetune(base, frames(4, seed=1), out="latte-si")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_is_not_replaced_by_what_starts_from_it(base, tmp_path):

@@ -57,3 +57,19 @@ def test_others_may_read_it_as_any_other_file(tmp_path):
     write_atomically(tmp_path / "new" / "file", b"content")
     assert (tmp_path / "new" / "file").read_bytes() == b"content"
     assert (tmp_path / "new" / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "to nothing yet"])
+def test_a_link_stays_and_its_target_is_replaced(tmp_path, there):
+    target, link = tmp_path / "store" / "model-3", tmp_path / "model"
+    if there:
+        write_atomically(target, b"before")
+    link.symlink_to(os.path.join("store", "model-3"))
+    (tmp_path / f".model.{'0' * 32}").write_text("of another file")
+    write_atomically(link, b"after")
+    assert link.is_symlink()
+    assert target.read_bytes() == link.read_bytes() == b"after"
+    assert os.listdir(target.parent) == [target.name]
+    (target.parent / f".model-3.{'0' * 32}").write_text("")
+    remove_leftovers(link)
+    assert os.listdir(target.parent) == [target.name]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from latte_ase.io.hyperparameters import ModelFileError, architecture_from_json, architecture_to_json
+from latte_ase.io.hyperparameters import architecture_from_json, architecture_to_json
 from latte_ase.model.descriptors import Latte, Messages, Reduced
 from latte_ase.model.potential import Architecture
 
@@ -32,10 +32,14 @@ def test_json_and_back_gives_an_equal_architecture(descriptor):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"hidden": "8"}, r"says hidden = '8'; tuple\[int, \.\.\.\] is needed"),
-        ({"hidden": [8] * 1001}, r"says hidden = \[8, 8, .*\.\.\.; tuple"),
-        ({"elements": ["H" * 16001]}, r"says elements = \['HHH.*\.\.\.; tuple"),
-        ({"repulsion": 1}, "says repulsion = 1; bool is needed"),
+        (
+            {"hidden": "8"},
+            "In its architecture, hidden is '8'; a list of up to 16 whole numbers of 1 or more is needed",
+        ),
+        ({"hidden": [8] * 17}, r"hidden is \[8, 8, .*8\]; a list of up to 16"),
+        ({"hidden": [8] * 1001}, r"hidden is \[8, 8, .*\.\.\.; a list of up to 16"),
+        ({"elements": ["H" * 16001]}, r"elements is \['HHH.*\.\.\.; a list of one or more chemical symbols"),
+        ({"repulsion": 1}, "repulsion is 1; true or false is needed"),
         ({"width": 8}, r"has the unknown entry 'width'\. Update latte_ase"),
         ({"descriptor": []}, r"Its descriptor is \[\]; a dictionary is needed"),
     ],
@@ -43,7 +47,7 @@ def test_json_and_back_gives_an_equal_architecture(descriptor):
 def test_entries_of_a_wrong_type_or_size_are_refused(entries, message):
     right = architecture_to_json(Architecture(elements=("H",), descriptor=Latte(contractions=TERMS, cutoff=4.0)))
     wrong = json.loads(json.dumps(right)) | entries
-    with pytest.raises(ModelFileError, match=message):
+    with pytest.raises(ValueError, match=message):
         architecture_from_json(wrong)
 
 

@@ -251,13 +251,23 @@ def test_the_digest_covers_names_types_shapes_bytes_and_text():
         (["format"], "1", "Its format is '1'; 1 is needed"),
         (["metadata"], [1], r"Its metadata is \[1\]; a dictionary is needed"),
         (["architecture"], None, "Its architecture is None; a dictionary is needed"),
-        (["architecture", "hidden"], 8, r"says hidden = 8; tuple\[int, \.\.\.\] is needed"),
+        (["architecture", "hidden"], 8, "In its architecture, hidden is 8; a list of up to 16 whole numbers"),
         (["architecture", "hidden"], [9], r"Dense_0/bias' has the shape \(2, 8\); its architecture needs \(2, 9\)"),
         (["architecture", "hidden"], [10**9], r"says hidden = \(1000000000,\), but its arrays hold 1\d\d numbers"),
         (["architecture", "width"], 8, "has the unknown entry 'width'. Update latte_ase"),
         (["architecture", "elements"], ["O", "H"], "write them once each, sorted"),
-        (["architecture", "descriptor", "cutoff"], float("nan"), "says cutoff = nan; float is needed"),
+        (
+            ["architecture", "descriptor", "cutoff"],
+            float("nan"),
+            "cutoff is nan; a finite number larger than 0 is needed",
+        ),
         (["architecture", "descriptor", "contractions"], "2,a", "it is not a scalar"),
+        (["architecture", "descriptor", "contractions"], "1,ab,bc,cd,de,ef,fg,ga", "it has 7 letters; up to 6"),
+        (
+            ["architecture", "descriptor", "contractions"],
+            "1" * 5000 + ",-",
+            "with a positive count of at most 9 digits",
+        ),
     ],
 )
 def test_a_description_that_makes_no_model_is_refused_in_spite_of_its_checksum(file, where, value, message):

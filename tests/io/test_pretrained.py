@@ -58,11 +58,28 @@ def test_a_name_works_in_any_folder_and_is_its_folder_and_its_file(name, tmp_pat
     assert same(LatteCalculator.from_pretrained(name).potential, by_name)
 
 
-def test_a_name_means_the_shipped_model_also_beside_a_folder_of_that_name(folder, tmp_path, monkeypatch):
-    folder.rename(tmp_path / "latte-si")
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_beside_a_model_of_that_name_a_name_is_refused_and_both_can_be_named(folder, tmp_path, monkeypatch, what):
+    here = tmp_path / "latte-si"
+    (folder if what == "folder" else folder / "model.safetensors").rename(here)
+    monkeypatch.chdir(tmp_path)
+    shipped = pretrained.models_folder() / "latte-si"
+    message = (
+        f"'latte-si' is the name of a shipped model, and there is a model at {here} too. Write './latte-si' for that one, "
+        f"'{shipped}' for the shipped one; or rename yours."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_model("latte-si")
+    assert load_model(str(shipped)).elements == ("Si",)
+    assert load_model("./latte-si").elements == load_model(Path("latte-si")).elements == ("H", "O")
+
+
+def test_a_folder_of_that_name_without_a_model_is_no_matter(tmp_path, monkeypatch):
+    (tmp_path / "latte-si").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load_model("latte-si").elements == ("Si",)
-    assert load_model("./latte-si").elements == load_model(Path("latte-si")).elements == ("H", "O")
+    monkeypatch.chdir(pretrained.models_folder())
+    assert load_model("latte-si").elements == ("Si",)
 
 
 def test_folder_file_and_potential(potential, folder, monkeypatch):
@@ -99,7 +116,13 @@ def test_a_folder_without_a_model_says_what_it_should_hold(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["{}  model.safetensors\n", "{} *model.safetensors\n", "0  README.md\n{}  model.safetensors\n\n"]
+    "line",
+    [
+        "{}  model.safetensors\n",
+        "{}  ./model.safetensors\n",
+        "{} *model.safetensors\n",
+        "0  README.md\n{}  model.safetensors\n\n",
+    ],
 )
 def test_checksums_are_checked(potential, folder, line):
     sums = folder / "SHA256SUMS"
@@ -112,6 +135,16 @@ def test_checksums_are_checked(potential, folder, line):
         rf"is not the file that .*SHA256SUMS describes: .*{right[:12]}.*expected {wrong[:12]}.*again; do not use it"
     )
     with pytest.raises(ModelFileError, match=message):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{}  README.md\n", "{}\n", "no sums\n", "\xff{}  model.safetensors\n"])
+def test_checksums_without_that_of_the_model_are_a_failed_check(folder, text):
+    right = model_file.file_sha256(folder / "model.safetensors")
+    (folder / "SHA256SUMS").write_text(text.format(right), encoding="latin-1")
+    with pytest.raises(
+        ModelFileError, match=r"SHA256SUMS has no line for model\.safetensors, so the model cannot be checked"
+    ):
         load_model(folder)
 
 

@@ -91,8 +91,9 @@ def test_unknown_elements_are_named_with_the_known_ones(numbers, strange):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"elements": ()}, "chemical symbols such as 'Si' are needed"),
+        ({"elements": ()}, r"elements is \(\); a list of one or more chemical symbols such as Si is needed"),
         ({"elements": ("H", "Water")}, "'Water'.*chemical symbols"),
+        ({"elements": ("X", "H")}, "'X'.*chemical symbols"),
         ({"elements": ("O", "H")}, r"sorted: \('H', 'O'\)"),
         ({"elements": ("H", "H")}, "once each"),
         ({"activation": "relu6"}, "activation is 'relu6'; allowed are silu, tanh, gaussian"),

@@ -106,9 +106,15 @@ def test_the_checkpoint_of_another_run_is_refused(short, ensembles, options, cha
     assert message in str(error.value)
 
 
-def test_the_checkpoint_of_another_model_is_refused(short):
+@pytest.mark.parametrize("change", ["constants", "architecture", "E0"])
+def test_the_checkpoint_of_another_model_is_refused(short, change):
     atoms, calc, path = short
-    other = replace(calc.potential, constants={**calc.potential.constants, "scale": np.array(0.5)})
+    base = calc.potential
+    other = {
+        "constants": lambda: replace(base, constants={**base.constants, "scale": np.array(0.5)}),
+        "architecture": lambda: replace(base, architecture=replace(base.architecture, activation="tanh")),
+        "E0": lambda: replace(base, reference_energies=base.reference_energies + 1e-6),
+    }[change]()
     with pytest.raises(ValueError, match="by a run with another model"):
         run(atoms, LatteCalculator(other, dtype="float64", skin=0.3), 5, checkpoint=path, resume=True)
 
@@ -116,14 +122,16 @@ def test_the_checkpoint_of_another_model_is_refused(short):
 @pytest.mark.parametrize("damage", ["cut", "foreign", "newer"])
 def test_a_damaged_checkpoint_is_refused(short, damage):
     atoms, calc, path = short
+    message = r"is not a complete checkpoint of dynamics \(.*copy it again, or run without resume"
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:500])
     elif damage == "foreign":
         save_file({"a": np.zeros(1)}, path)
     else:
-        save_file({"a": np.zeros(1)}, path, {"facts": '{"format": 2}'})
+        save_file({"a": np.zeros(1)}, path, {"facts": '{"kind": "dynamics", "version": 99}'})
+        message = "is a checkpoint of dynamics 99; dynamics 2 is needed"
     before = atoms.copy()
-    with pytest.raises(ValueError, match=r"is not a complete checkpoint of dynamics \(.*copy it again"):
+    with pytest.raises(ValueError, match=message):
         run(atoms, calc, 5, checkpoint=path, resume=True)
     assert atoms == before
 

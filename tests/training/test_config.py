@@ -179,7 +179,7 @@ def test_what_no_file_can_hold_is_refused_before_training():
         ({"epochs": "7"}, "epochs is '7'; a whole number of 1 or more"),
         ({"batch_size": 2.5}, r"batch_size is 2\.5; a whole number of 1 or more"),
         ({"seed": -1}, "seed is -1; a whole number of 0 or more"),
-        ({"rate": 0.0}, r"rate is 0\.0; a number larger than 0"),
+        ({"rate": 0.0}, r"rate is 0\.0; a finite number larger than 0"),
         ({"huber": float("nan")}, "huber is nan; a number larger than 0"),
         ({"ema": 1.0}, r"ema is 1\.0; a number from 0 to below 1"),
         ({"energy_weight": -1.0}, r"energy_weight is -1\.0; a finite number of 0 or more"),

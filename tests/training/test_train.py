@@ -307,7 +307,7 @@ def test_one_that_could_not_write_its_model_is_not_lost(data, tmp_path, monkeypa
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr(sys.modules[train.__module__], "save_model", full)
         train(recipe(data, epochs=2), out=tmp_path, report=silent)
-    with pytest.raises(FileExistsError, match=r"holds a training after 2 of 2 epochs\. Go on with resume=True"):
+    with pytest.raises(FileExistsError, match=r"after 2 of 2 epochs that has not written its model\. Go on with"):
         train(recipe(data, epochs=2), out=tmp_path, report=silent)
     seen = []
     train(recipe(data, epochs=2), out=tmp_path, resume=True, report=lambda row, _: seen.append(row))
@@ -320,17 +320,48 @@ def test_an_unfinished_training_is_not_overwritten_and_a_finished_one_may_be(dat
         train(config, out=tmp_path, report=stop_after(1))
     before = checkpoint_file.read_bytes()
     with pytest.raises(
-        FileExistsError, match=r"holds a training after 1 of 3 epochs\. Go on with resume=True"
+        FileExistsError, match=r"after 1 of 3 epochs that has not written its model\. Go on with"
     ) as caught:
         train(config, out=tmp_path, report=silent)
     assert str(checkpoint_file) in str(caught.value) and checkpoint_file.read_bytes() == before
     train(config, out=tmp_path, resume=True, report=silent)
     with pytest.raises(FileNotFoundError):
         train(recipe("nowhere.xyz"), out=tmp_path, report=silent)
-    assert (tmp_path / "model.safetensors").exists()  # a mistake costs nothing
+    assert len(train(config, out=tmp_path, report=silent).history) == 3
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_an_old_model_is_replaced_by_the_finished_new_one_alone(data, tmp_path, monkeypatch, epochs):
+    """Neither by one that stops, nor by one that cannot write its model, which is resumed and not begun again."""
+    old = train(recipe(data, epochs=2), out=tmp_path, report=silent).path
+    before, new = old.read_bytes(), recipe(data, epochs=epochs, rate=0.01)
     with pytest.raises(Stopped):
-        train(config, out=tmp_path, report=stop_after(1))
-    assert not (tmp_path / "model.safetensors").exists()  # the old model is not beside the new checkpoint
+        train(new, out=tmp_path, report=stop_after(1))
+    assert old.read_bytes() == before
+    with pytest.raises(FileExistsError, match=rf"after 1 of {epochs} epochs that has not written its model"):
+        train(new, out=tmp_path, report=silent)
+    with pytest.raises(Stopped):  # after the last checkpoint
+        train(new, out=tmp_path, resume=True, report=stop_after(epochs))
+    assert old.read_bytes() == before
+    with pytest.raises(FileExistsError, match=rf"after {epochs} of {epochs} epochs that has not written its model"):
+        train(new, out=tmp_path, report=silent)
+    result = train(new, out=tmp_path, resume=True, report=silent)
+    assert_same_params(load_model(old), result.potential)
+    assert old.read_bytes() != before
+    train(new, out=tmp_path, report=silent)  # finished: it may be done again
+
+
+def test_a_folder_with_the_name_of_a_shipped_model_is_refused(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = recipe(data)
+    config["model"]["name"] = "latte-si"
+    message = (
+        r"would be written to \./latte-si, but 'latte-si' is the name of a shipped model\. Name another folder as out"
+    )
+    for out in (None, "latte-si", "./latte-si", tmp_path / "latte-si"):
+        with pytest.raises(ValueError, match=message):
+            train(config, out=out, report=silent)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", ["frames", "settings", "E0", "cell", "epochs"])

@@ -7,10 +7,14 @@ Each letter occurs exactly twice in a term, so that the contraction is a scalar:
     8,a,b,ab    ->    B[i, t] = SUM_ab A[i, u1(t)]_a A[i, u2(t)]_b A[i, u3(t)]_ab,   t = 0..7
 
 Every factor of every term has a column u of its own (arXiv:2405.08137).
+
+A term of n letters is a sum over 3^n values of its indices, which are written out.  So that reading and compiling a
+notation takes a bounded time, n is at most `MAX_LETTERS`, and all terms together have at most `MAX_PRODUCTS` products.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
@@ -20,6 +24,12 @@ import jax
 import jax.numpy as jnp
 
 from latte_ase.model.moments import MAX_RANK, components
+from latte_ase.settings import shortened
+
+MAX_LETTERS = 6
+"""Indices of a term: ranks that sum up to 12, as the largest optimal invariant has them (`tables.OPTIMAL`)."""
+MAX_PRODUCTS = 3000
+"""Values of the indices of all terms, SUM 3^n; the notation of the shipped models has 76."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +75,28 @@ def parse(text: str) -> tuple[TermBlock, ...]:
         The blocks in the order of the text; several may have the same signature.
 
     Raises:
-        ValueError: a block is malformed, is not a scalar, or has a tensor of rank above 3; the
-            message names the block and the letter.
+        ValueError: a block is malformed, is not a scalar, has a tensor of rank above 3 or more than `MAX_LETTERS` letters; the
+            message names the block and the letter.  All blocks together have more than `MAX_PRODUCTS` products.
     """
-    return tuple(_parse_block(part.strip(), text) for part in text.split(":"))
+    blocks = tuple(_parse_block(part.strip(), text) for part in text.split(":"))
+    products = sum(3 ** len(set("".join(block.factors))) for block in blocks)
+    if products > MAX_PRODUCTS:
+        raise ValueError(
+            f"The terms of contractions {shortened(text)} are sums of {products} products, counting 3^n for a term of n letters; "
+            f"{MAX_PRODUCTS} are allowed. Write terms with the same factors as one, such as '8,a,a' for '4,a,a:4,a,a', or leave some out."
+        )
+    return blocks
 
 
 def _parse_block(part: str, text: str) -> TermBlock:
     def refuse(why: str):
-        return ValueError(f"Term {part!r} of contractions {text!r}: {why}")
+        return ValueError(f"Term {shortened(part)} of contractions {shortened(text)}: {why}")
 
     tokens = [token.strip() for token in part.split(",")]
-    if len(tokens) < 2 or not tokens[0].isdigit() or int(tokens[0]) < 1:
-        raise refuse("it must read COUNT,FACTOR,FACTOR,... such as '8,a,b,ab' with a positive count.")
+    if len(tokens) < 2 or not re.fullmatch("[1-9][0-9]{0,8}", tokens[0]):
+        raise refuse(
+            "it must read COUNT,FACTOR,FACTOR,... such as '8,a,b,ab' with a positive count of at most 9 digits."
+        )
     count, factors = int(tokens[0]), tokens[1:]
     if factors == ["-"]:
         return TermBlock(count, ("",))
@@ -94,6 +113,11 @@ def _parse_block(part: str, text: str) -> TermBlock:
     for letter, times in sorted(letters.items()):
         if times != 2:
             raise refuse(f"it is not a scalar: index {letter!r} occurs {times} time(s); each must occur exactly twice.")
+    if len(letters) > MAX_LETTERS:
+        raise refuse(
+            f"it has {len(letters)} letters; up to {MAX_LETTERS} are allowed, for the cost grows as 3^letters: factors whose ranks sum "
+            f"up to {2 * MAX_LETTERS}."
+        )
     return TermBlock(count, tuple(factors))
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +36,15 @@ from latte_ase.model.descriptors.base import Shared
 from latte_ase.model.moments.tensors import dot, polar_edges
 from latte_ase.model.moments.weighted import product_moments
 from latte_ase.model.radial import bessel, envelope, fraction
+from latte_ase.settings import Allowed, Count, Length, Positive, check_fields, whole
 
 MESSAGES = ("M", "Ar", "Bchi")
+EACH_ONCE = Allowed(
+    f"a list of any of {', '.join(MESSAGES)}, each once, or an empty one,",
+    lambda names: len(set(names)) == len(names) and set(names) <= set(MESSAGES),
+)
+MAX_RANK = 6
+"""Largest l_max; the sums that evaluate the contractions grow like its fifth power."""
 MEMORY = 0.25
 """Initial value of c of the message M, as in the published fits."""
 
@@ -93,33 +100,25 @@ class Cace:
         n_rbf: number of Bessel functions R_m.
         n_radial: number of radial channels n.
         n_embedding: length of the element vectors; channels are pairs of their entries.
-        l_max: highest rank.
+        l_max: highest rank; up to 5 all invariants are independent.
         max_factors: largest number of factors of a contraction, 1 to 4.
         messages: any of "M", "Ar", "Bchi"; none for a single round.
         average_neighbours: average number of neighbours; messages are divided by its square root.
         cutoff_power: exponent of the envelope.
     """
 
-    cutoff: float
-    n_rbf: int = 6
-    n_radial: int = 12
-    n_embedding: int = 4
-    l_max: int = 3
-    max_factors: int = 3
-    messages: tuple[str, ...] = ()
-    average_neighbours: float = 10.0
-    cutoff_power: int = 6
+    cutoff: Length
+    n_rbf: Count = 6
+    n_radial: Count = 12
+    n_embedding: Count = 4
+    l_max: Annotated[int, whole(1, MAX_RANK)] = 3
+    max_factors: Annotated[int, whole(1, 4)] = 3
+    messages: Annotated[tuple[str, ...], EACH_ONCE] = ()
+    average_neighbours: Positive = 10.0
+    cutoff_power: Count = 6
 
     def __post_init__(self):
-        for name in ("cutoff", "average_neighbours"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; a positive number is needed.")
-        for name in ("n_rbf", "n_radial", "n_embedding", "l_max", "max_factors", "cutoff_power"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is needed.")
-        _ = self.contractions
-        if len(set(self.messages)) < len(self.messages) or not set(self.messages) <= set(MESSAGES):
-            raise ValueError(f"messages are {self.messages}; allowed are {', '.join(MESSAGES)}, each once, or none.")
+        check_fields(self)
 
     @cached_property
     def contractions(self):

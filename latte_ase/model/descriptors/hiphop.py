@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,9 @@ from latte_ase.model.descriptors.base import Shared
 from latte_ase.model.moments.tensors import dot, polar_edges
 from latte_ase.model.moments.weighted import product_moments
 from latte_ase.model.radial import envelope, fraction
+from latte_ase.settings import Allowed, Count, Length, NonNegative, Unit, check_fields, whole
 
+MAX_INTERACTIONS = 16
 POWER = 3
 """Exponent of the envelope; of all integers the one closest to the published cos^2."""
 SMALLEST_VARIANCE = 1e-5
@@ -89,25 +91,23 @@ class HipHop:
         margin: initial distance of mu of the outermost radial function from the cutoff, in Angstrom.
     """
 
-    cutoff: float
-    width: int = 20
-    n_sensitivities: int = 20
-    l_max: int = 3
-    n_max: int = 4
-    n_interactions: int = 1
-    n_atom_layers: int = 3
-    soft_min: float = 0.75
-    margin: float = 1.0
+    cutoff: Length
+    width: Annotated[int, Allowed("a whole number of 2 or more", lambda n: 2 <= n < 2**31)] = 20
+    n_sensitivities: Count = 20
+    l_max: Annotated[int, whole(0, 3)] = 3
+    n_max: Annotated[int, whole(2, 4)] = 4
+    n_interactions: Annotated[int, whole(1, MAX_INTERACTIONS)] = 1
+    n_atom_layers: Count = 3
+    soft_min: Length = 0.75
+    margin: Annotated[NonNegative, Unit("Å")] = 1.0
 
     def __post_init__(self):
+        check_fields(self)
         _ = self.contractions
-        for name, least in (("width", 2), ("n_sensitivities", 1), ("n_interactions", 1), ("n_atom_layers", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least {least} is needed.")
-        if not (0 < self.soft_min < self.cutoff - self.margin and self.margin >= 0):
+        if not self.soft_min < self.cutoff - self.margin:
             raise ValueError(
                 f"Sensitivities from {self.soft_min} to {self.margin} Angstrom inside a cutoff of {self.cutoff}: "
-                "0 < soft_min < cutoff - margin and margin >= 0 are needed."
+                "soft_min < cutoff - margin is needed."
             )
 
     @cached_property

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ from latte_ase.model import contractions
 from latte_ase.model.descriptors.base import Local
 from latte_ase.model.moments import moments, weighted
 from latte_ase.model.radial import BUMP
+from latte_ase.settings import Count, Length, Natural, OneOf, check_fields
 
 SPECIES_MODES = ("specific", "common", "embedded")
 MOST_GROUPS = 4
@@ -66,17 +67,16 @@ class Latte(Local):
     """
 
     contractions: str
-    cutoff: float
-    species_mode: str = "specific"
-    min_width: float = 0.5
-    max_width: float = 2.0
-    embedding: int = 8
-    pair_cutoffs: tuple[tuple[int, int, float], ...] = ()
+    cutoff: Length
+    species_mode: Annotated[str, OneOf(SPECIES_MODES)] = "specific"
+    min_width: Length = 0.5
+    max_width: Length = 2.0
+    embedding: Count = 8
+    pair_cutoffs: tuple[tuple[Natural, Natural, Length], ...] = ()
 
     def __post_init__(self):
+        check_fields(self)
         contractions.parse(self.contractions)
-        if self.species_mode not in SPECIES_MODES:
-            raise ValueError(f"species_mode is {self.species_mode!r}; allowed are {', '.join(SPECIES_MODES)}.")
         if not 0 < self.min_width <= self.max_width <= self.cutoff / 2:
             raise ValueError(
                 f"Widths {self.min_width} to {self.max_width} Angstrom do not fit a cutoff of {self.cutoff}: "

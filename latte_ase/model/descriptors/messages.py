@@ -37,6 +37,7 @@ from latte_ase.model.moments.tensors import components, dot, polar_edges
 from latte_ase.model.moments.weighted import tensor_moments, weighted_moments
 from latte_ase.model.moments.xla import ranks_of
 from latte_ase.model.radial import bessel, prior
+from latte_ase.settings import Count, Length, NonNegative, check_fields
 
 PACKED = components(2)
 PLACES = [[PACKED.index(tuple((a == axis) + (b == axis) for axis in range(3))) for b in range(3)] for a in range(3)]
@@ -75,24 +76,16 @@ class Messages:
 
     contractions: str
     second: str
-    cutoff: float
-    n_radial: int = 8
-    sent: tuple[int, int, int] = (16, 8, 8)
-    shells: int = 4
-    smoothness: float = 0.0
+    cutoff: Length
+    n_radial: Count = 8
+    sent: tuple[Count, Count, Count] = (16, 8, 8)
+    shells: Count = 4
+    smoothness: NonNegative = 0.0
 
     def __post_init__(self):
+        check_fields(self)
         contractions.parse(self.contractions)
         contractions.parse(self.second)
-        if self.cutoff <= 0 or self.n_radial < 1 or self.shells < 1 or self.smoothness < 0:
-            raise ValueError(
-                f"cutoff is {self.cutoff} Angstrom, n_radial {self.n_radial}, shells {self.shells} and smoothness "
-                f"{self.smoothness}; a positive length, at least one radial function of each round and 0 or more are needed."
-            )
-        if len(self.sent) != 3 or min(self.sent) < 1:
-            raise ValueError(
-                f"sent is {self.sent}; three numbers of 1 or more are needed, of scalars, vectors, tensors."
-            )
 
     @cached_property
     def first_plan(self) -> contractions.Plan:

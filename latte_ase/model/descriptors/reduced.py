@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import jax
 from jax import lax
@@ -34,6 +35,7 @@ from latte_ase.model.moments.tensors import dot
 from latte_ase.model.moments.weighted import product_moments
 from latte_ase.model.moments.xla import ranks_of
 from latte_ase.model.radial import bessel, prior
+from latte_ase.settings import Count, Length, Natural, NonNegative, OneOf, check_fields
 
 MIXINGS = ("learned", "random")
 
@@ -52,23 +54,15 @@ class Reduced(Local):
     """
 
     contractions: str
-    cutoff: float
-    n_radial: int = 8
-    embedding: int = 0
-    mixing: str = "learned"
-    smoothness: float = 0.0
+    cutoff: Length
+    n_radial: Count = 8
+    embedding: Natural = 0
+    mixing: Annotated[str, OneOf(MIXINGS)] = "learned"
+    smoothness: NonNegative = 0.0
 
     def __post_init__(self):
+        check_fields(self)
         contractions.parse(self.contractions)
-        if self.cutoff <= 0 or self.n_radial < 1 or self.embedding < 0:
-            raise ValueError(
-                f"cutoff is {self.cutoff} Angstrom, n_radial {self.n_radial} and embedding {self.embedding}; a "
-                "positive length, at least one radial function and element vectors of length 0 or more are needed."
-            )
-        if self.smoothness < 0:
-            raise ValueError(f"smoothness is {self.smoothness}; 0 or more is needed, 1 is a good value.")
-        if self.mixing not in MIXINGS:
-            raise ValueError(f"mixing is {self.mixing!r}; allowed are {', '.join(MIXINGS)}.")
 
     @cached_property
     def plan(self) -> contractions.Plan:

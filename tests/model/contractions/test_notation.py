@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import string
+
 import jax
 import numpy as np
 import pytest
 
 from latte_ase.model.contractions import TermBlock, contract, packed_terms, parse, plan
 from latte_ase.model.moments import components
+from latte_ase.settings import shortened
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -44,12 +47,25 @@ def test_parse(text, blocks):
         ("4,a1,a1", "factor 'a1' must consist of letters"),
         ("4,a,,a", "factor '' must consist of letters"),
         ("4,aa", "'aa' repeats a letter.*Use '-'"),
+        ("²,-", "positive count"),
+        ("9999999999999,-", "positive count of at most 9 digits"),
+        ("1,ab,bc,cd,de,ef,fg,ga", "it has 7 letters; up to 6 are allowed.* ranks sum up to 12"),
+        ("1,ab,bc,cd,de,ef,fa:" * 4 + "1,ab,bc,cd,de,ef,fa", "are sums of 3645 products.*; 3000 are allowed"),
     ],
 )
 def test_refusals_name_the_term_and_why(text, message):
     with pytest.raises(ValueError, match=message) as caught:
         parse(text)
-    assert repr(text) in str(caught.value)
+    assert shortened(text) in str(caught.value)
+
+
+def test_a_long_term_is_refused_before_it_is_written_out():
+    """A ring of 52 tensors: 3^52 products."""
+    letters = string.ascii_letters
+    ring = ",".join(a + b for a, b in zip(letters, letters[1:] + letters[0], strict=True))
+    with pytest.raises(ValueError, match="it has 52 letters"):
+        plan(f"1,{ring}")
+    assert len(packed_terms(parse("1,ab,bc,cd,de,ef,fa")[0].factors)) == 726
 
 
 def unpack(packed, rank):

@@ -169,12 +169,12 @@ def test_vectors_of_many_elements_are_as_large_as_those_of_few():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"cutoff": -1.0}, "cutoff is -1.0; a positive number"),
-        ({"average_neighbours": 0.0}, "average_neighbours is 0.0; a positive number"),
-        ({"n_radial": 0}, "n_radial is 0; at least 1"),
+        ({"cutoff": -1.0}, "cutoff is -1.0; a finite number larger than 0"),
+        ({"average_neighbours": 0.0}, "average_neighbours is 0.0; a finite number larger than 0"),
+        ({"n_radial": 0}, "n_radial is 0; a whole number of 1 or more"),
         ({"max_factors": 5}, "max_factors is 5"),
-        ({"messages": ("M", "m")}, r"messages are \('M', 'm'\); allowed are M, Ar, Bchi, each once"),
-        ({"messages": ("M", "M")}, "each once, or none"),
+        ({"messages": ("M", "m")}, r"messages is \('M', 'm'\); a list of any of M, Ar, Bchi, each once"),
+        ({"messages": ("M", "M")}, "each once, or an empty one, is needed"),
     ],
 )
 def test_refusals(options, message):

@@ -154,29 +154,39 @@ def test_bad_terms_of_either_round_are_refused(wrong):
         Messages(**({"contractions": TERMS, "second": TERMS, "cutoff": 3.0} | wrong))
 
 
-@pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"n_radial": 0}, {"shells": 0}, {"smoothness": -1.0}])
-def test_refusals_of_messages(wrong):
-    with pytest.raises(ValueError, match="a positive length, at least one radial function of each round and 0"):
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"cutoff": 0.0}, r"cutoff is 0\.0; a finite number larger than 0 is needed"),
+        ({"n_radial": 0}, "n_radial is 0; a whole number of 1 or more is needed"),
+        ({"shells": 0}, "shells is 0; a whole number of 1 or more is needed"),
+        ({"smoothness": -1.0}, r"smoothness is -1\.0; a finite number of 0 or more is needed"),
+    ],
+)
+def test_refusals_of_messages(wrong, message):
+    with pytest.raises(ValueError, match=message):
         Messages(contractions=TERMS, second=TERMS, **({"cutoff": 3.0} | wrong))
 
 
 @pytest.mark.parametrize("sent", [(1, 2), (2, 0, 1)])
 def test_messages_without_a_kind_of_tensor_are_refused(sent):
-    with pytest.raises(ValueError, match=r"sent is \(.*\); three numbers of 1 or more"):
+    with pytest.raises(
+        ValueError, match=r"sent is \(.*\); a list of 3 entries, each a whole number of 1 or more, is needed"
+    ):
         Messages(contractions=TERMS, second=TERMS, cutoff=3.0, sent=sent)
 
 
-@pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"cutoff": -2.0}, {"n_radial": 0}, {"embedding": -1}])
-def test_refusals_of_reduced(wrong):
-    with pytest.raises(ValueError, match="positive length, at least one radial function"):
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"cutoff": 0.0}, r"cutoff is 0\.0; a finite number larger than 0 is needed"),
+        ({"cutoff": "5"}, "cutoff is '5'; a finite number larger than 0 is needed"),
+        ({"n_radial": 4.5}, r"n_radial is 4\.5; a whole number of 1 or more is needed"),
+        ({"embedding": -1}, "embedding is -1; a whole number of 0 or more is needed"),
+        ({"smoothness": -1.0}, r"smoothness is -1\.0; a finite number of 0 or more is needed"),
+        ({"mixing": "guessed"}, "mixing is 'guessed'; allowed are learned, random"),
+    ],
+)
+def test_refusals_of_reduced(wrong, message):
+    with pytest.raises(ValueError, match=message):
         Reduced(contractions=TERMS, **({"cutoff": 3.0} | wrong))
-
-
-def test_negative_smoothness_is_refused():
-    with pytest.raises(ValueError, match=r"smoothness is -1\.0; 0 or more is needed"):
-        Reduced(contractions=TERMS, cutoff=3.0, smoothness=-1.0)
-
-
-def test_an_unknown_mixing_is_refused():
-    with pytest.raises(ValueError, match="mixing is 'guessed'; allowed are learned, random"):
-        Reduced(contractions=TERMS, cutoff=3.0, mixing="guessed")

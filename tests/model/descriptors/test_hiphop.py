@@ -142,10 +142,11 @@ def test_padding_is_invisible_and_harmless(padded_and_not, cheap):
     [
         ({"l_max": 4}, "l_max"),
         ({"n_max": 5}, "n_max"),
-        ({"width": 1}, "width is 1; at least 2"),
-        ({"n_interactions": 0}, "n_interactions is 0; at least 1"),
+        ({"width": 1}, "width is 1; a whole number of 2 or more is needed"),
+        ({"n_interactions": 0}, "n_interactions is 0; a whole number from 1 to 16 is needed"),
         ({"margin": 2.5}, "Sensitivities from 0.75 to 2.5 Angstrom inside a cutoff of 3.0"),
-        ({"soft_min": 0.0}, "0 < soft_min < cutoff - margin"),
+        ({"soft_min": 0.0}, r"soft_min is 0\.0; a finite number larger than 0"),
+        ({"soft_min": 4.0, "margin": 1.5}, "soft_min < cutoff - margin is needed"),
     ],
 )
 def test_refusals(options, message):

@@ -69,7 +69,7 @@ def test_common_is_specific_with_equal_rows():
     "options, message",
     [
         ({"species_mode": "each"}, "species_mode is 'each'; allowed are specific, common, embedded"),
-        ({"min_width": 0.0}, "Widths 0.0 to 2.0 Angstrom"),
+        ({"min_width": 0.0}, "min_width is 0.0; a finite number larger than 0"),
         ({"min_width": 2.5}, "Widths 2.5 to 2.0 Angstrom"),
         ({"max_width": 2.1}, "do not fit a cutoff of 4.0: .* a bump spans two widths"),
         (
