@@ -103,6 +103,11 @@ def constants():
                 yield node.value
 
 
+def test_the_table_of_settings_is_up_to_date():
+    made = script("make_settings")
+    assert made.PAGE.read_text() == made.page(), "run python docs/make_settings.py"
+
+
 def test_messages_in_troubleshooting_are_those_of_the_package():
     text = (ROOT / "docs" / "howto" / "troubleshooting.md").read_text()
     messages = re.findall(r"^### `(.+)`$", text, re.MULTILINE)

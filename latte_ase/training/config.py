@@ -72,14 +72,14 @@ class ModelConfig:
     """[model]: what is trained.
 
     Attributes:
-        name: name of the model.
-        descriptor: kind of descriptor, see `latte_ase.model.descriptors`.
-        cutoff: Angstrom.
-        elements: symbols; empty takes those of the training set.
-        hidden: widths of the hidden layers.
-        activation: of the hidden layers.
-        linear: whether a linear function of the features is added to the network.
-        repulsion: whether ZBL repulsion is added below the training range.
+        name: name of the model, and of its folder unless `out` says otherwise.
+        descriptor: descriptor of the neighbourhood of an atom.
+        cutoff: cutoff radius of the descriptor, of each round where it has several.
+        elements: chemical symbols, sorted by atomic number; empty takes those of the training set.
+        hidden: widths of the hidden layers of the network; without any it is linear.
+        activation: activation function of the hidden layers.
+        linear: whether a linear function of the invariants is added to the network.
+        repulsion: whether ZBL repulsion is added at distances below those of the training set.
         options: further hyper-parameters of the descriptor, which stand beside the others in the table.
     """
 
@@ -109,13 +109,13 @@ class DataConfig:
     """[data]: where the labels are.
 
     Attributes:
-        train: file of labelled structures, relative to the configuration file.
-        valid: file of validation structures; empty holds out `valid_fraction` of `train`.
-        valid_fraction: fraction held out.
+        train: file of labelled structures to train on; paths are relative to the recipe.
+        valid: file of labelled structures for validation; empty holds out `valid_fraction` of `train`.
+        valid_fraction: fraction of `train` that is held out, at least one structure.
         isolated_atoms: file of isolated atoms, whose energies become E0: structures of one atom without a neighbour within
             the cutoff, periodic images included.  Other structures in it are passed over.  Several of an element have to
             agree; those with config_type=IsolatedAtom come first.
-        reference_energies: E0 in eV by symbol; empty means `isolated_atoms` or least squares.
+        reference_energies: E0 by chemical symbol; empty takes them from `isolated_atoms`, or from least squares.
         keys: names that labels have in these files where they are not ASE's, such as { energy = "REF_energy", forces =
             "REF_forces" }, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
         trust_labels: whether labels are used although they look as if their units were others, see
@@ -141,24 +141,24 @@ class TrainingConfig:
     Attributes:
         epochs: passes over the training set.
         batch_size: structures per step.
-        optimiser: "muon" for the matrices and Adam for all else, or "adamw"; see `optimiser.py`.
-        rate: peak learning rate, reached after the warm-up, then a cosine down to 1 % of it.
-        warmup: share of all steps with a rising rate.
-        weight_decay: decoupled decay of the networks' weight matrices.
-        mixing_decay: the same of the descriptor's mixing; `latte` has none.
+        optimiser: `muon`, which is Muon for matrices and Adam for all else, or `adamw`.
+        rate: peak learning rate, reached after the warm-up; a cosine lowers it to 1 % at the end.
+        warmup: share of all steps in which the rate rises.
+        weight_decay: decoupled weight decay of the matrices of the networks.
+        mixing_decay: decoupled weight decay of the mixing of the descriptor; `latte` has none.
         clip: largest norm of the gradient.
-        ema: decay of the moving average of parameters, which is what is validated and saved.
-        energy_weight: of the squared error in eV/atom.
-        force_weight: of the squared error of a force component in eV/Angstrom.
-        stress_weight: of the squared error of a stress component in eV/Angstrom^3.
-        huber: errors above this count linearly, not squared (eV/atom, eV/Angstrom, eV/Angstrom^3): for data
-            with structures far up on repulsive walls.
-        taylor_weight: of weak supervision without labels by the first difference of `consistency`; on the scale of
-            `energy_weight`, of which the authors took 1.2 times.  0 leaves it out; with it a step costs two to three times as
-            much.
-        spatial_weight: the same by the second difference; the authors took 0.01 times `energy_weight`.
-        displacement: of the atoms for both differences.
-        seed: of initial parameters, order of batches, and the split.
+        ema: decay of the moving average of the parameters, which is what is validated and saved.
+        energy_weight: weight of the squared error of an energy in eV/atom.
+        force_weight: weight of the squared error of a force component in eV/Å.
+        stress_weight: weight of the squared error of a stress component in eV/Å³.
+        huber: error above which the loss grows linearly instead of quadratically, in eV/atom, eV/Å and eV/Å³; for data with
+            structures high on repulsive walls.
+        taylor_weight: weight of the Taylor consistency, a weak supervision without labels (`latte_ase.training.consistency`), on
+            the scale of `energy_weight`, of which its authors took 1.2 times.  0 leaves it out; with it a step costs two to three
+            times as much.
+        spatial_weight: weight of the spatial consistency, likewise; its authors took 0.01 times `energy_weight`.
+        displacement: length by which both consistencies displace atoms.
+        seed: seed of initial parameters, order of batches, and split.
     """
 
     epochs: Count = 100

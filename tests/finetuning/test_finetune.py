@@ -486,3 +486,26 @@ def test_too_large_a_share_held_out_is_refused(base):
         ValueError, match=r"2 of 2 frames would be held out \(fraction 0\.8\), and none left to train on"
     ):
         finetune(base, frames(2, seed=2), valid_fraction=0.8)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "message"),
+    [
+        ("valid_fraction", 0, "valid_fraction is 0; a number larger than 0 and below 1 is needed"),
+        ("valid_fraction", "0.1", "valid_fraction is '0.1'; a number larger than 0 and below 1"),
+        ("patience", 0, "patience is 0; a whole number of 1 or more"),
+        ("patience", 2.5, r"patience is 2\.5; a whole number of 1 or more"),
+        (
+            "energies",
+            -3.5,
+            r"energies is -3\.5; a table, each key a chemical symbol such as Si and each value a number",
+        ),
+        ("energies", {"Cu": "-3"}, "energies is {'Cu': '-3'}; a table"),
+        ("resume", "no", "resume is 'no'; true or false"),
+        ("epochs", "7", "epochs is '7'; a whole number of 1 or more"),
+        ("rate", -1.0, r"rate is -1\.0; a finite number larger than 0"),
+    ],
+)
+def test_a_keyword_of_another_type_or_out_of_range_is_named(base, keyword, value, message):
+    with pytest.raises(ValueError, match=message):
+        finetune(base, frames(4, seed=2), **{keyword: value})

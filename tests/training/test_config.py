@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from latte_ase import load_model
 from latte_ase.io.model_file import save_model
+from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.training import load_config
-from latte_ase.training.config import PRESETS, Config, DataConfig, ModelConfig, TrainingConfig
+from latte_ase.training.config import PRESETS, Config, DataConfig, ModelConfig, TrainingConfig, TrainingSettings
 from latte_ase.training.initial import initial_potential
+from latte_ase.training.optimiser import refuse_idle_decay
 
 TEXT = """
 [model]
@@ -139,12 +143,6 @@ def test_a_preset_gives_what_is_not_said(write):
     assert config.training == replace(bare.training, seed=3)
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_make_potentials(name):
-    config = load_config({"preset": name, "model": {"name": "a", "elements": ["H"]}, "data": {"train": ""}})
-    assert initial_potential(config, []).architecture.elements == ("H",)
-
-
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="preset is 'huge'; allowed are small, medium, large"):
         load_config({"preset": "huge"})
@@ -194,3 +192,103 @@ def test_numbers_that_cannot_be_are_named(settings, message):
 def test_a_number_where_a_table_belongs_is_named(write):
     with pytest.raises(ValueError, match=r"training is 3; a table is needed, \[training\] in the file"):
         load_config({"model": {"name": "a"}, "data": {"train": ""}, "training": 3})
+
+
+REDUCED = {"name": "m", "descriptor": "reduced", "contractions": "2,-:2,a,a", "cutoff": 4.0, "hidden": [4]}
+
+
+@pytest.mark.parametrize(
+    ("table", "entry", "value", "message"),
+    [
+        ("model", "hidden", 64, "a list of up to 16 whole numbers of 1 or more is needed"),
+        ("model", "hidden", ["64"], "a list of up to 16 whole numbers"),
+        ("model", "hidden", [-3], "a list of up to 16 whole numbers"),
+        ("model", "cutoff", "5", "a finite number larger than 0 is needed"),
+        ("model", "cutoff", float("nan"), "a finite number larger than 0"),
+        ("model", "elements", "Cu", "a list, each entry a chemical symbol such as Si, is needed"),
+        ("model", "elements", ["Copper"], "a list, each entry a chemical symbol such as Si, is needed"),
+        ("model", "repulsion", "no", "true or false is needed"),
+        ("model", "linear", "false", "true or false is needed"),
+        ("model", "name", 5, "a text that is not empty is needed"),
+        ("model", "name", "", "a text that is not empty is needed"),
+        ("model", "n_radial", 4.5, "a whole number of 1 or more is needed"),
+        ("model", "contractions", 5, "a text is needed"),
+        ("model", "smoothness", True, "a finite number of 0 or more is needed"),
+        ("model", "mixing", "learnt", "allowed are learned, random"),
+        ("model", "descriptor", ["reduced"], "allowed are latte, reduced"),
+        ("data", "train", 5, "a text is needed"),
+        ("data", "valid", False, "a text is needed"),
+        ("data", "valid_fraction", 2.0, "a number larger than 0 and below 1 is needed"),
+        ("data", "valid_fraction", 0.0, "a number larger than 0 and below 1 is needed"),
+        ("data", "valid_fraction", -1.0, "a number larger than 0 and below 1 is needed"),
+        ("data", "valid_fraction", "0.1", "a number larger than 0 and below 1 is needed"),
+        ("data", "reference_energies", -3.5, "a table, each key a chemical symbol such as Si and each value a number"),
+        ("data", "reference_energies", {"Cu": "-3"}, "a table, each key a chemical symbol such as Si and each value"),
+        ("data", "reference_energies", {"copper": -3.0}, "a table, each key a chemical symbol"),
+        ("training", "epochs", "7", "a whole number of 1 or more is needed"),
+        ("training", "rate", "fast", "a finite number larger than 0 is needed"),
+        ("training", "optimiser", "sgd", "allowed are muon, adamw"),
+    ],
+)
+def test_an_entry_of_another_type_or_out_of_range_is_named_where_it_is_read(table, entry, value, message):
+    recipe = {"model": dict(REDUCED), "data": {"train": "f.xyz"}, "training": {}}
+    recipe[table][entry] = value
+    with pytest.raises(ValueError, match=rf"^\[{table}\] {entry} is {re.escape(repr(value))}; {message}"):
+        load_config(recipe)
+
+
+def test_hyper_parameters_that_do_not_go_together_are_told_where_they_are_read():
+    for wrong, message in (
+        ({"contractions": "2,a"}, "not a scalar"),
+        ({"max_width": 3.0}, "do not fit a cutoff of 4.0"),
+    ):
+        model = {"name": "m", "contractions": "2,-", "cutoff": 4.0} | wrong
+        with pytest.raises(ValueError, match=message):
+            load_config({"model": model, "data": {"train": "f.xyz"}})
+
+
+def test_one_that_is_made_in_python_is_checked_too():
+    for make, message in (
+        (lambda: ModelConfig(name="a", linear="false"), "linear is 'false'; true or false"),
+        (lambda: ModelConfig(name="a", options={"contractions": 5}), "contractions is 5; a text"),
+        (lambda: ModelConfig(name="a", options={"width": 5}), "'width' is unknown; known are contractions, cutoff"),
+        (lambda: DataConfig(train="", valid_fraction=0), "valid_fraction is 0; a number larger than 0 and below 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+@pytest.mark.parametrize("descriptor", DESCRIPTORS)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_goes_with_any_descriptor(name, descriptor):
+    model = {"name": "a", "elements": ["H"]}
+    config, own = (
+        load_config({"preset": name, "model": model | chosen, "data": {"train": ""}})
+        for chosen in ({"descriptor": descriptor}, {})
+    )
+    assert config.model.descriptor == descriptor
+    assert config.training == replace(own.training, mixing_decay=config.training.mixing_decay)
+    assert config.model.cutoff == own.model.cutoff
+    potential = initial_potential(config, [])
+    assert potential.architecture.elements == ("H",)
+    refuse_idle_decay(config.training, potential, potential.params)
+    if descriptor == own.model.descriptor:
+        assert config == own
+
+
+def test_a_preset_with_another_descriptor_takes_what_is_said(write):
+    recipe = {
+        "preset": "large",
+        "model": {"name": "a", "descriptor": "latte", "min_width": 1.0, "hidden": [9]},
+        "data": {"train": ""},
+        "training": {"mixing_decay": 0.5},
+    }
+    config = load_config(recipe)
+    assert (config.model.hidden, config.model.options["min_width"]) == ((9,), 1.0)
+    assert set(config.model.options) == {"contractions", "min_width"}
+    assert config.training.mixing_decay == 0.5
+
+
+def test_keywords_of_training_are_its_attributes():
+    hints = {name: kind for name, kind in get_type_hints(TrainingConfig).items()}
+    assert get_type_hints(TrainingSettings) == hints

@@ -211,6 +211,11 @@ def test_a_wrong_hyper_parameter_is_told_before_anything_is_trained(data, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_keyword_of_another_type_is_named(data, tmp_path):
+    with pytest.raises(ValueError, match="resume is 'no'; true or false is needed"):
+        train(recipe(data), out=tmp_path, resume="no")
+
+
 def test_nothing_to_resume_from_is_told(data, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint in .* to resume from\. Train without resume"):
         train(recipe(data), out=tmp_path, resume=True)
