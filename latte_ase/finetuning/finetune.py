@@ -128,13 +128,10 @@ def finetune(
             `valid`, or `out` is where the base model is or would hide behind the name of a shipped model, or `energies` for a
             base model with fitted E0; nothing has been trained yet.
     """
-    for keyword, value, annotation in (
-        ("valid_fraction", valid_fraction, Share),
-        ("energies", energies or {}, dict[Symbol, Energy]),
-        ("patience", patience, Count),
-        ("resume", resume, bool),
-    ):
-        check_value(keyword, value, annotation)
+    check_value("valid_fraction", valid_fraction, Share)
+    check_value("energies", {} if energies is None else energies, dict[Symbol, Energy])
+    check_value("patience", patience, Count)
+    check_value("resume", resume, bool)
     path = _folder(out, model, resume=resume)
     base, parametrise = load_model(model), parametrisation(strategy)
     settings = _settings(training)
@@ -149,10 +146,9 @@ def finetune(
         settings = replace(settings, epochs=_default_epochs(chosen, settings.batch_size))
     start = _start(base, chosen.new, energies)
     name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", "own")
-    folder = None
-    if path is not None:
-        given = [lasting(settings), name, energies and plain(energies), plain(valid_fraction)]
-        folder = TrainingFolder(path, checksum(given, chosen.as_given, base=base), settings.epochs, resume)
+    given = [lasting(settings), name, energies and plain(energies), plain(valid_fraction)]
+    identity = checksum(given, chosen.as_given, base=base)
+    folder = None if path is None else TrainingFolder(path, identity, settings.epochs, resume)
     with nullcontext(report) if report else epoch_bar(f"fine-tuning ({name})", settings.epochs) as show:
         result = fit(
             *_prepared(base, start, chosen, settings),
@@ -165,6 +161,7 @@ def finetune(
     shifted = "E0 re-fitted" if energies is None else "E0 as given"
     stages = {"base model": base, shifted: start, "fine-tuned": result.potential}
     evaluations = _evaluations(stages, chosen.new.held, settings.labels)
+    of_base = _base_evaluations(base, result.potential, chosen.old.held, settings.labels)
     facts = {
         "strategy": name,
         "frames": len(chosen.new.train),
@@ -172,13 +169,13 @@ def finetune(
         "training": settings.to_dict(),
         "held_out": {stage: evaluation.metrics for stage, evaluation in evaluations.items()},
     }
-    metadata = _metadata(base, path, facts) | (folder.mark(result.history) if folder else {})
-    potential = replace(result.potential, metadata=metadata)
-    of_base = _base_evaluations(base, potential, chosen.old.held, settings.labels)
-    if path is not None:
-        save_model(potential, path / FILE)
-        (path / CHECKPOINT).unlink()  # nothing goes on from here
-    return FineTuned(potential, result.history, evaluations, of_base, path and path / FILE)
+    potential = replace(result.potential, metadata=_metadata(base, path, facts))
+    if folder is None:
+        return FineTuned(potential, result.history, evaluations, of_base, None)
+    potential = replace(potential, metadata=potential.metadata | folder.mark(result.history))
+    written = save_model(potential, folder.path / FILE)
+    (folder.path / CHECKPOINT).unlink()  # nothing goes on from here
+    return FineTuned(potential, result.history, evaluations, of_base, written)
 
 
 def _folder(out: str | Path | None, model, *, resume: bool) -> Path | None:
