@@ -191,7 +191,7 @@ def _is(value: Any, kind: Any) -> bool:
         return len(value) == len(kinds) and all(map(_fits, value, kinds))
     if get_origin(kind) is dict:
         key, entry = get_args(kind)
-        return isinstance(value, dict) and all(_fits(k, key) and _fits(v, entry) for k, v in value.items())
+        return isinstance(value, Mapping) and all(_fits(k, key) and _fits(v, entry) for k, v in value.items())
     if kind in (int, float):  # NumPy's numbers too
         number = numbers.Integral if kind is int else numbers.Real
         return isinstance(value, number) and not isinstance(value, bool) and bool(value == value)

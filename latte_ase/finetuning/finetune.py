@@ -30,7 +30,7 @@ from latte_ase.io.pretrained import FILE, find, load_model, refuse_shipped_name
 from latte_ase.model.potential import Potential
 from latte_ase.settings import Count, Energy, Share, Symbol, check_value, field_types
 from latte_ase.training import reference_energies
-from latte_ase.training.config import TrainingConfig, TrainingSettings, plain
+from latte_ase.training.config import LabelKeys, TrainingConfig, TrainingSettings, plain
 from latte_ase.training.dataset import Frame, Structures, closest_approaches, prepare, split
 from latte_ase.training.fit import fit
 from latte_ase.training.folder import CHECKPOINT, MARK, TrainingFolder, check_folder
@@ -130,6 +130,8 @@ def finetune(
     """
     check_value("valid_fraction", valid_fraction, Share)
     check_value("energies", {} if energies is None else energies, dict[Symbol, Energy])
+    check_value("keys", {} if keys is None else keys, LabelKeys)
+    check_value("trust_labels", trust_labels, bool)
     check_value("patience", patience, Count)
     check_value("resume", resume, bool)
     path = _folder(out, model, resume=resume)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
+from latte_ase.io.labels import KEYS
 from latte_ase.model.descriptors import DESCRIPTORS, Descriptor
 from latte_ase.model.networks import Activation, Widths
 from latte_ase.settings import (
@@ -39,6 +40,7 @@ from latte_ase.settings import (
 
 PRESETS = ("small", "medium", "large")
 """Settings to begin with, from quick to thorough; files of the folder `presets`."""
+LabelKeys = dict[Annotated[str, OneOf(KEYS)], Name]
 OPTIMISERS = ("muon", "adamw")
 """See `optimiser.py`."""
 
@@ -127,7 +129,7 @@ class DataConfig:
     valid_fraction: Share = 0.1
     isolated_atoms: str = ""
     reference_energies: dict[Symbol, Energy] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: LabelKeys = field(default_factory=dict)
     trust_labels: bool = False
 
     def __post_init__(self):

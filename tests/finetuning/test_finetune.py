@@ -502,6 +502,12 @@ def test_too_large_a_share_held_out_is_refused(base):
         ),
         ("energies", {"Cu": "-3"}, "energies is {'Cu': '-3'}; a table"),
         ("resume", "no", "resume is 'no'; true or false"),
+        ("trust_labels", 1, "trust_labels is 1; true or false"),
+        (
+            "keys",
+            {"energy": 5},
+            "keys is {'energy': 5}; a table, each key one of energy, forces, stress, virial and each",
+        ),
         ("epochs", "7", "epochs is '7'; a whole number of 1 or more"),
         ("rate", -1.0, r"rate is -1\.0; a finite number larger than 0"),
     ],

@@ -225,6 +225,13 @@ REDUCED = {"name": "m", "descriptor": "reduced", "contractions": "2,-:2,a,a", "c
         ("data", "reference_energies", -3.5, "a table, each key a chemical symbol such as Si and each value a number"),
         ("data", "reference_energies", {"Cu": "-3"}, "a table, each key a chemical symbol such as Si and each value"),
         ("data", "reference_energies", {"copper": -3.0}, "a table, each key a chemical symbol"),
+        (
+            "data",
+            "keys",
+            {"energies": "E"},
+            "a table, each key one of energy, forces, stress, virial and each value a text",
+        ),
+        ("data", "trust_labels", "yes", "true or false is needed"),
         ("training", "epochs", "7", "a whole number of 1 or more is needed"),
         ("training", "rate", "fast", "a finite number larger than 0 is needed"),
         ("training", "optimiser", "sgd", "allowed are muon, adamw"),

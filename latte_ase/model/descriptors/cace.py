@@ -43,7 +43,7 @@ EACH_ONCE = Allowed(
     f"a list of any of {', '.join(MESSAGES)}, each once, or an empty one,",
     lambda names: len(set(names)) == len(names) and set(names) <= set(MESSAGES),
 )
-MAX_RANK = 6
+HIGHEST_L = 6
 """Largest l_max; the sums that evaluate the contractions grow like its fifth power."""
 MEMORY = 0.25
 """Initial value of c of the message M, as in the published fits."""
@@ -111,7 +111,7 @@ class Cace:
     n_rbf: Count = 6
     n_radial: Count = 12
     n_embedding: Count = 4
-    l_max: Annotated[int, whole(1, MAX_RANK)] = 3
+    l_max: Annotated[int, whole(1, HIGHEST_L)] = 3
     max_factors: Annotated[int, whole(1, 4)] = 3
     messages: Annotated[tuple[str, ...], EACH_ONCE] = ()
     average_neighbours: Positive = 10.0
