@@ -152,9 +152,9 @@ def test_a_finished_run_resumes_to_itself(whole, data):
 
 def test_a_loss_that_is_not_a_number_stops_the_run(data, tmp_path):
     with pytest.raises(
-        FloatingPointError, match=r"error is nan after epoch 1\. Lower the learning rate \(now 1e\+30\)"
+        FloatingPointError, match=r"error is nan after epoch 1\. Lower the learning rate \(now 1e\+25\)"
     ):
-        train(recipe(data, rate=1e30), out=tmp_path / "out", report=silent)
+        train(recipe(data, rate=1e25), out=tmp_path / "out", report=silent)
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
