@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ase.data import chemical_symbols
 from latte_ase.io.frames import read_frames
 from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.labels import known_forces, label, voigt
+from latte_ase.io.stress_plausibility import stress_doubt
 from latte_ase.prediction import predict
 
 
@@ -107,6 +109,8 @@ def evaluate(
     structures = read_frames(frames, keys=keys)
     origin = str(frames) if isinstance(frames, (str, Path)) else "the set"
     structures = labelled_frames(structures, labels, origin, otherwise="Or leave it out: labels=...")
+    if "stress" in labels and (doubt := stress_doubt(structures, origin)) is not None:
+        warnings.warn(doubt.text, stacklevel=2)
     pairs: dict[str, list] = {name: [np.zeros(shape)] for name, shape in SHAPES.items()}
     numbers = [np.zeros(0, int)]
     results = predict(model, structures, device=device, dtype=dtype, progress=progress)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
@@ -99,3 +99,16 @@ def test_a_missing_label_is_told_without_talk_of_a_loss():
     ) as caught:
         evaluate("latte-si", [atoms])
     assert "weight" not in str(caught.value) and "loss" not in str(caught.value)
+
+
+def test_stresses_in_other_units_are_told(labelled):
+    calculator, rng, frames = LatteCalculator("latte-si"), np.random.default_rng(0), []
+    for _ in range(8):
+        atoms = labelled[0].copy()
+        atoms.set_cell(atoms.cell * rng.uniform(0.97, 1.03), scale_atoms=True)
+        atoms.calc = calculator
+        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        atoms.calc = SinglePointCalculator(atoms, **results | {"stress": results["stress"] / units.GPa})
+        frames.append(atoms)
+    with pytest.warns(UserWarning, match=r"Stresses and energies of the set do not belong .*as if .*they are in GPa"):
+        evaluate("latte-si", frames, labels=("stress",))

@@ -8,6 +8,7 @@ from ase import Atoms
 
 from latte_ase.io.label_checks import labelled_frames, require_labels
 from latte_ase.io.plausibility import check_plausibility
+from latte_ase.io.stress_plausibility import check_stress
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import Structures, split
 
@@ -38,6 +39,8 @@ def labelled_sets(
     frames = labelled_frames(frames, training.labels, otherwise=ADVICE)
     if not trust_labels and {"energy", "forces"} <= set(training.labels):
         check_plausibility(frames)
+    if not trust_labels and "stress" in training.labels:
+        check_stress(frames)
     if valid is not None:
         return Structures(frames, labelled_frames(valid, training.labels, "the validation set", otherwise=ADVICE))
     structures = split(frames, valid_fraction, training.seed)
