@@ -507,7 +507,7 @@ def _infinite_cell():
     ("atoms", "message"),
     [
         (molecule("CH3CH2OH"), r"Element C is unknown to tiny, which was trained on H, O\. Choose another model"),
-        (Atoms("XPb"), "Element Pb, X is unknown"),
+        (Atoms("HPbX"), "There is no element of the atomic number 0"),
         (Atoms(), "no atoms; at least one is needed"),
         (_nan(), r"Atom 2 has position .*nan.*must be finite"),
         (_infinite_cell(), "cell is .*not finite"),

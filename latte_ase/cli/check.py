@@ -35,6 +35,7 @@ def check(
 
         calc = LatteCalculator.from_pretrained(calculator, dtype=dtype or "float64")
     if json is not None:
+        json = json.expanduser()
         json.parent.mkdir(parents=True, exist_ok=True)
     frames = None if structures is None else read_frames(structures)
     with Console(stderr=True).status("") as status:

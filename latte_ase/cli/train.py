@@ -22,7 +22,7 @@ def train(
 
     settings = load_config(config)
     if data is not None:
-        settings = replace(settings, folder=data)
+        settings = replace(settings, folder=data.expanduser())
     result = run(settings, out=out, resume=resume)
     _report_best(result.history)
     print(f"model: {result.path}")

@@ -22,6 +22,7 @@ def uncertainty(
     from latte_ase.io.model_file import save_model
     from latte_ase.uncertainty import assess, last_layer
 
+    out = out.expanduser()
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder; give the name of a file, such as {out / 'certain.safetensors'}.")
     show = functools.partial(track, description="structures")

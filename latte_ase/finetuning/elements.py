@@ -8,8 +8,9 @@ from dataclasses import replace
 import jax
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, covalent_radii
+from ase.data import covalent_radii
 
+from latte_ase.model.elements import symbols_of
 from latte_ase.model.potential import Architecture, Potential, init_params
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import with_constants
@@ -30,14 +31,14 @@ def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:
         The extended potential; the same one where there are no new elements.
     """
     numbers = {int(z) for atoms in frames for z in atoms.numbers}
-    known = list(potential.architecture.numbers)
+    known = [int(z) for z in potential.architecture.numbers]
     if numbers <= set(known):
         return potential
     wanted = sorted(numbers | set(known))
+    symbols = tuple(symbols_of(wanted))  # first: numbers that are no element's have no radius
     source = np.array([known.index(z) if z in known else _nearest(z, known) for z in wanted])
     new = np.array([z not in known for z in wanted])
-    symbols = {z: s for s, z in atomic_numbers.items()}
-    architecture = replace(potential.architecture, elements=tuple(symbols[z] for z in wanted))
+    architecture = replace(potential.architecture, elements=symbols)
     constants = {name: potential.constants[name][source] for name in ("mean", "deviation")}
     ranges = np.where(new[:, None] | new, 0.0, potential.constants["repulsion_range"][np.ix_(source, source)])
     extended = Potential(

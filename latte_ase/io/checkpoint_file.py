@@ -35,7 +35,9 @@ class CheckpointFile:
         """Write arrays and facts that JSON can hold; raises as `write_atomically`."""
         described = json.dumps({**facts, "kind": self.kind, "version": self.version})
         ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        write_atomically(Path(path), to_bytes(ordered, {"facts": described}), advice=self.after_failed_write)
+        write_atomically(
+            Path(path).expanduser(), to_bytes(ordered, {"facts": described}), advice=self.after_failed_write
+        )
 
     def load(self, path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The arrays and the facts.

@@ -185,7 +185,7 @@ def read_metadata(path) -> dict[str, Any]:
 @contextmanager
 def _opened(path) -> Iterator[Any]:
     """A safetensors file to read from."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"There is no model file {path}. Check the path, or see latte_ase.list_models().")
     try:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 
 from latte_ase.geometry.graph import Grouping
 from latte_ase.model import networks, repulsion
@@ -26,6 +26,7 @@ from latte_ase.model.committee import Committee
 from latte_ase.model.descriptors import Descriptor
 from latte_ase.model.descriptors.base import Shared
 from latte_ase.model.domain import Domain
+from latte_ase.model.elements import LARGEST, symbols_of
 from latte_ase.settings import Allowed, Symbol, check_entries
 
 FEATURE_FLOOR = 0.1
@@ -155,12 +156,13 @@ class Potential:
         """
         numbers = np.asarray(numbers)
         known = self.architecture.numbers
-        lookup = np.full(max(len(chemical_symbols), int(numbers.max(initial=0)) + 1), -1)
+        lookup = np.full(LARGEST + 1, -1)
         lookup[known] = np.arange(len(known))
-        species = lookup[numbers]
+        named = (numbers > 0) & (numbers <= LARGEST)
+        species = lookup[np.where(named, numbers, 0)]
         if (species < 0).any():
             name = self.metadata.get("name", "this model")
-            strange = sorted({chemical_symbols[z] for z in numbers[species < 0]})
+            strange = sorted(set(symbols_of(numbers)) - set(self.elements))
             raise ValueError(
                 f"Element {', '.join(strange)} is unknown to {name}, which was trained on "
                 f"{', '.join(self.elements)}. Choose another model (latte_ase.list_models()), or train "

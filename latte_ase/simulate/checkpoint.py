@@ -73,7 +73,8 @@ def load(path, run: Run) -> Written:
         FileNotFoundError: there is no checkpoint.
         ValueError: the file is damaged, or belongs to another run.
     """
-    if not Path(path).is_file():
+    path = Path(path).expanduser()
+    if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path} to resume from. Run without resume first.")
     arrays, facts = RUN_FILE.load(path)
     for name, value in identity(run).items():

@@ -67,7 +67,8 @@ def md(
         timestep: time step in ASE's unit, such as 1 * units.fs.
         ensemble: `NVE`, `Langevin`, `Bussi`, `NoseHooverChain` or `CellRescaling` of this package.
         seed: seed of the random numbers; None draws one.
-        trajectory: path of an ASE trajectory to write, None for none.
+        trajectory: path of a file to write, in the format of its suffix (.traj, .extxyz, .xyz or another one to which ASE can
+            append), a writer of ASE such as `ase.io.Trajectory(PATH, "w")`, or None.
         log: path of a text file with the columns of `ase.md.MDLogger`, "-" for the terminal.
         interval: number of steps between frames and log lines, beginning with the initial structure.
         checkpoint: path of the checkpoint file, from which an interrupted run can be continued.

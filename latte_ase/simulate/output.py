@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import units
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
 from latte_ase.geometry import neighbours
-from latte_ase.io.atomic_file import link_target
 from latte_ase.simulate.run import Run, Snapshot
+from latte_ase.simulate.trajectory import open_trajectory
 
 
 class Written(NamedTuple):
@@ -28,56 +26,6 @@ class Written(NamedTuple):
 
     frames: int = 0
     log_bytes: int = 0
-
-
-class TrajectoryFile:
-    """An ASE trajectory that grows.
-
-    Args:
-        path: the file; it is replaced, unless `keep`.
-        keep: frames of it to keep; later ones are dropped.
-
-    Raises:
-        ValueError: the file has fewer frames than `keep`.
-    """
-
-    def __init__(self, path, *, keep: int = 0):
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if keep:
-            _cut(path, keep)
-        self._file = TrajectoryWriter(path, "a" if keep else "w")
-        self.frames = keep
-
-    def write(self, atoms, snapshot: Snapshot) -> None:
-        """Append a frame with its results."""
-        copy = atoms.copy()
-        copy.calc = SinglePointCalculator(copy, **snapshot.results())
-        self._file.write(copy)
-        self.frames += 1
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def _cut(path: Path, keep: int) -> None:
-    """Drop the frames after the first `keep`: written after the checkpoint by a run that was killed."""
-    path, found = link_target(path), 0
-    if path.is_file():
-        with TrajectoryReader(path) as old:
-            found = len(old)
-    if found < keep:
-        raise ValueError(
-            f"The checkpoint was written when the trajectory {path} had {keep} frames; it has {found}. Resume with "
-            "the trajectory of that run, or without one."
-        )
-    if found > keep:
-        temporary = path.with_name(path.name + ".cut")
-        with TrajectoryReader(path) as old, TrajectoryWriter(temporary, "w") as new:
-            for k in range(keep):
-                new.write(old[k])
-        os.replace(temporary, path)
 
 
 class Log:
@@ -97,7 +45,7 @@ class Log:
         self._freedom, self._timestep, self._new = freedom, timestep, not keep
         self._file = sys.stdout
         if str(path) != "-":
-            path = Path(path)
+            path = Path(path).expanduser()
             path.parent.mkdir(parents=True, exist_ok=True)
             if keep and path.is_file():
                 os.truncate(path, min(keep, path.stat().st_size))
@@ -151,7 +99,7 @@ class Files:
     def __init__(self, trajectory, log, run: Run, *, written: Written = Written()):  # noqa: B008 (immutable)
         self._before, self._trajectory, self._log = written, None, None
         if trajectory is not None:
-            self._trajectory = TrajectoryFile(trajectory, keep=written.frames)
+            self._trajectory = open_trajectory(trajectory, keep=written.frames)
         if log is not None:
             self._log = Log(log, freedom=run.freedom, timestep=run.timestep, keep=written.log_bytes)
 

@@ -312,14 +312,16 @@ def load_config(source) -> Config:
         return source
     folder = Path(".")
     if not isinstance(source, dict):
-        path = Path(source)
+        path = Path(source).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"There is no configuration file {path}.")
         folder = path.parent
         try:
-            source = tomllib.loads(path.read_text())
+            source = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a byte-order mark
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path} is not valid TOML: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from error
     source = plain(source)
     tables = {"data": DataConfig, "training": TrainingConfig}
     unknown = sorted(set(source) - set(tables) - {"preset", "model", "card"})

@@ -12,6 +12,7 @@ from ase import Atoms
 from latte_ase.engine.devices import find_device
 from latte_ase.engine.evaluator import Evaluator
 from latte_ase.model import derivatives
+from latte_ase.model.elements import symbols_of
 from latte_ase.model.potential import Architecture, Potential, feature_constants, init_params
 from latte_ase.training.batches import DTYPE, Batches
 from latte_ase.training.config import Config
@@ -44,9 +45,7 @@ def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
 
 
 def _elements(frames) -> tuple[str, ...]:
-    from ase.data import chemical_symbols
-
-    return tuple(chemical_symbols[z] for z in sorted({int(z) for a in frames for z in a.numbers}))
+    return tuple(symbols_of(sorted({int(z) for a in frames for z in a.numbers})))
 
 
 def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 64) -> Potential:

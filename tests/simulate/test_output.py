@@ -10,7 +10,7 @@ import pytest
 from ase import units
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import read
+from ase.io import Trajectory, read
 from ase.md import MDLogger, VelocityVerlet
 
 from latte_ase.simulate.output import Files, Written
@@ -43,6 +43,49 @@ def test_ase_reads_the_frames(tmp_path):
     np.testing.assert_allclose(last.get_stress(voigt=False), snapshot.virial / 343, rtol=1e-12)
     np.testing.assert_array_equal(last.get_momenta(), atoms.get_momenta())
     assert last == atoms
+
+
+@pytest.mark.parametrize("name", ["md.extxyz", "md.xyz", "md.json"])
+def test_the_suffix_is_the_format(tmp_path, name):
+    with Files(tmp_path / name, None, RUN) as files:
+        _, snapshot = record(files, [0, 10, 20], cell=7.0)
+        written = Written(2)
+    frames = read(tmp_path / name, ":")
+    assert len(frames) == 3
+    assert frames[-1].get_potential_energy() == pytest.approx(snapshot.energies.sum())
+    np.testing.assert_allclose(frames[-1].get_forces(), snapshot.forces, atol=1e-7)
+    with Files(tmp_path / name, None, RUN, written=written) as files:  # as a resumed run does
+        record(files, [30])
+        assert files.written.frames == 3
+    again = read(tmp_path / name, ":")
+    assert [a.positions[0, 0] for a in again] == pytest.approx([a.positions[0, 0] for a in frames[:2]] + [30])
+    with pytest.raises(ValueError, match=rf"when the trajectory .*{name} had 9 frames; it has 3\. Resume with"):
+        Files(tmp_path / name, None, RUN, written=Written(9))
+    with Files(tmp_path / name, None, RUN) as files:  # a new run
+        record(files, [0])
+    assert len(read(tmp_path / name, ":")) == 1
+
+
+@pytest.mark.parametrize("name", ["md.cif", "md.foo", "md.dcd"])
+def test_a_format_that_cannot_grow_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"ASE cannot append frames to a \.\w+ file\. Write \.traj or \.extxyz"):
+        Files(tmp_path / name, None, RUN)
+
+
+def test_a_writer_of_ase(tmp_path):
+    with Trajectory(tmp_path / "own.traj", "w") as writer:
+        for steps in ([0, 10], [20]):  # it stays open
+            with Files(writer, None, RUN) as files:
+                record(files, steps)
+        with pytest.raises(
+            ValueError, match=r"had 2 frames, and frames that came later cannot be dropped .* path of the"
+        ):
+            Files(writer, None, RUN, written=Written(2))
+    assert len(read(tmp_path / "own.traj", ":")) == 3
+    with (tmp_path / "text").open("w") as text:
+        for wrong in (text, 3):
+            with pytest.raises(TypeError, match="a path is needed, or a writer of ASE such as"):
+                Files(wrong, None, RUN)
 
 
 def test_a_frame_without_a_volume_has_no_stress(tmp_path):

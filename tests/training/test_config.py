@@ -299,3 +299,12 @@ def test_a_preset_with_another_descriptor_takes_what_is_said(write):
 def test_keywords_of_training_are_its_attributes():
     hints = {name: kind for name, kind in get_type_hints(TrainingConfig).items()}
     assert get_type_hints(TrainingSettings) == hints
+
+
+def test_a_byte_order_mark_is_no_fault_and_another_encoding_is_said(tmp_path):
+    text = '# größe\n[model]\nname = "m"\ncontractions = "2,-"\n[data]\ntrain = "a.xyz"\n'
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_config(tmp_path / "bom.toml").model.name == "m"
+    (tmp_path / "latin.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.toml is not UTF-8 text .*Save it as UTF-8\."):
+        load_config(tmp_path / "latin.toml")
