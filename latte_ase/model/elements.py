@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import chemical_symbols
 
-LARGEST = len(chemical_symbols) - 1
+LAST_ELEMENT = len(chemical_symbols) - 1
 """Atomic number of the last element that has a name, Og."""
 
 
@@ -20,16 +20,11 @@ def symbols_of(numbers: Iterable[int]) -> list[str]:
         ValueError: a number is that of no element, such as 0, which stands for a ghost atom.
     """
     numbers = [int(z) for z in numbers]
-    strange = sorted({z for z in numbers if not 1 <= z <= LARGEST})
+    strange = sorted({z for z in numbers if not 1 <= z <= LAST_ELEMENT})
     if strange:
         ghosts = " 0 is a ghost atom: leave such atoms out, del atoms[atoms.numbers == 0]." if 0 in strange else ""
         raise ValueError(
-            f"There is no element of the atomic number {', '.join(map(str, strange))}; numbers from 1 (H) to {LARGEST} "
+            f"There is no element of the atomic number {', '.join(map(str, strange))}; numbers from 1 (H) to {LAST_ELEMENT} "
             f"({chemical_symbols[-1]}) are allowed.{ghosts}"
         )
     return [chemical_symbols[z] for z in numbers]
-
-
-def is_element(symbol: str) -> bool:
-    """Whether a chemical symbol is that of an element; ASE's X, a ghost atom, is not."""
-    return atomic_numbers.get(symbol, 0) > 0

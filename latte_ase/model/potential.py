@@ -26,7 +26,7 @@ from latte_ase.model.committee import Committee
 from latte_ase.model.descriptors import Descriptor
 from latte_ase.model.descriptors.base import Shared
 from latte_ase.model.domain import Domain
-from latte_ase.model.elements import LARGEST, symbols_of
+from latte_ase.model.elements import LAST_ELEMENT, symbols_of
 from latte_ase.settings import Allowed, Symbol, check_entries
 
 FEATURE_FLOOR = 0.1
@@ -156,9 +156,9 @@ class Potential:
         """
         numbers = np.asarray(numbers)
         known = self.architecture.numbers
-        lookup = np.full(LARGEST + 1, -1)
+        lookup = np.full(LAST_ELEMENT + 1, -1)
         lookup[known] = np.arange(len(known))
-        named = (numbers > 0) & (numbers <= LARGEST)
+        named = (numbers > 0) & (numbers <= LAST_ELEMENT)
         species = lookup[np.where(named, numbers, 0)]
         if (species < 0).any():
             name = self.metadata.get("name", "this model")
