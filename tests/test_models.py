@@ -31,6 +31,18 @@ MODELS = (
 )
 
 
+@pytest.fixture(scope="module", params=MODELS)
+def name(request):
+    """Of a shipped model; pytest runs all tests of one before the next."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def calculators(name):
+    """Of the model by precision: each is compiled once for the tests below."""
+    return {dtype: LatteCalculator.from_pretrained(name, dtype=dtype) for dtype in ("float64", "float32")}
+
+
 def test_all_are_tested():
     assert tuple(list_models()) == MODELS
 
@@ -39,7 +51,6 @@ BEFORE = {"optimiser": "adamw", "mixing_decay": 0.0}
 """Settings of training as they were before a recipe could choose them: older files do not name them."""
 
 
-@pytest.mark.parametrize("name", MODELS)
 def test_the_folder_is_complete_and_says_where_the_model_comes_from(name):
     folder = models_folder() / name
     sums = (folder / "SHA256SUMS").read_text()
@@ -56,14 +67,12 @@ def test_the_folder_is_complete_and_says_where_the_model_comes_from(name):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_gives_the_numbers_it_was_shipped_with(name, dtype):
+def test_a_model_gives_the_numbers_it_was_shipped_with(name, calculators, dtype):
     reference = json.loads((models_folder() / name / "reference.json").read_text())
     tolerance = reference["tolerance"][dtype]
-    calc = LatteCalculator.from_pretrained(name, dtype=dtype)
     assert len(reference["structures"]) >= 2
     for entry in reference["structures"]:
-        atoms = Atoms(**entry["atoms"], calculator=calc)
+        atoms = Atoms(**entry["atoms"], calculator=calculators[dtype])
         np.testing.assert_allclose(atoms.get_forces(), entry["forces"], rtol=0, atol=tolerance["forces"])
         np.testing.assert_allclose(atoms.get_stress(), entry["stress"], rtol=0, atol=tolerance["stress"])
         assert abs(atoms.get_potential_energy() - entry["energy"]) <= tolerance["energy"] * len(atoms)
@@ -71,14 +80,13 @@ def test_a_model_gives_the_numbers_it_was_shipped_with(name, dtype):
         assert np.abs(entry["stress"]).max() > 100 * tolerance["stress"]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_both_precisions_agree(name):
+def test_both_precisions_agree(name, calculators):
     reference = json.loads((models_folder() / name / "reference.json").read_text())
-    single, double = (LatteCalculator.from_pretrained(name, dtype=dtype) for dtype in ("float32", "float64"))
+    single, double = (calculators[dtype] for dtype in ("float32", "float64"))
     for entry in reference["structures"]:
         atoms = Atoms(**entry["atoms"])
-        energies = [calc.get_property("energy", atoms) / len(atoms) for calc in (single, double)]
         forces = [calc.get_property("forces", atoms) for calc in (single, double)]
+        energies = [calc.get_property("energy", atoms) / len(atoms) for calc in (single, double)]
         assert abs(energies[0] - energies[1]) < 1e-5
         assert np.abs(forces[0] - forces[1]).max() < 1e-4 * np.sqrt((forces[1] ** 2).mean())
         assert (forces[0] != forces[1]).any()  # two precisions, not one
@@ -86,10 +94,9 @@ def test_both_precisions_agree(name):
         assert np.abs(stress[0] - stress[1]).max() < 1e-4 * np.abs(stress[1]).max()
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_is_less_certain_of_a_structure_that_falls_apart(name):
+def test_a_model_is_less_certain_of_a_structure_that_falls_apart(name, calculators):
     reference = json.loads((models_folder() / name / "reference.json").read_text())
-    calc = LatteCalculator.from_pretrained(name)
+    calc = calculators["float32"]
     atoms = Atoms(**reference["structures"][0]["atoms"])
     if name == "latte-h2-combustion":  # a molecule, in a reference structure that nothing in its data is like
         atoms.pbc, atoms.cell = False, None
