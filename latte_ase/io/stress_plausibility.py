@@ -21,24 +21,14 @@ import numpy as np
 from ase import Atoms, units
 
 from latte_ase.io.labels import has_label, label
-from latte_ase.io.plausibility import OVERRIDE
+from latte_ase.io.plausibility import DOUBTFUL, FEWEST, NEAR, OVERRIDE, UNCERTAINTY, WRONG
 
-CLOSE = 0.3
+FARTHEST_MOVE = 0.3
 """Angstrom; frames in which no coordinate moved farther, but for the strain, are compared."""
 STRAINED = (1e-4, 0.1)
 """Strains between which two frames are compared."""
-WINDOW = 10
+FRAMES_AHEAD = 10
 """Every frame is compared with so many that follow it."""
-FEWEST = 5
-"""Frames that are needed to say anything."""
-UNCERTAINTY = 0.25
-"""Largest relative uncertainty of a slope that means something."""
-DOUBTFUL = 2.0
-"""Slopes beyond this factor from 1 are doubtful."""
-WRONG = 4.0
-"""Slopes beyond this factor from 1, and near a known ratio, are wrong."""
-NEAR = 1.6
-"""Factor within which a slope is near a known ratio."""
 LARGEST_VIRIAL = 30.0
 """eV per atom; correct virials of nine tenths of a set are four times smaller or more."""
 REACH = 2.0
@@ -113,7 +103,7 @@ def _slope_doubt(groups: Iterable[list[Atoms]], origin: str) -> Doubt | None:
 def _pairs(group: list[Atoms]) -> Iterator[tuple[Atoms, Atoms]]:
     """Of every frame, the one among the next that is most like it, of those in another cell."""
     for k, a in enumerate(group):
-        candidates = [(moved, b) for b in group[k + 1 : k + 1 + WINDOW] if (moved := _moved(a, b)) is not None]
+        candidates = [(moved, b) for b in group[k + 1 : k + 1 + FRAMES_AHEAD] if (moved := _moved(a, b)) is not None]
         if candidates:
             yield a, min(candidates, key=lambda candidate: candidate[0])[1]
 
@@ -122,7 +112,7 @@ def _moved(a: Atoms, b: Atoms) -> float | None:
     """The largest move of a coordinate in Angstrom but for the strain; None where frames are not compared."""
     strain = np.abs(np.linalg.solve(a.cell.array, b.cell.array - a.cell.array)).max()
     moved = np.abs((b.get_scaled_positions(wrap=False) - a.get_scaled_positions(wrap=False)) @ a.cell.array).max()
-    return float(moved) if STRAINED[0] < strain < STRAINED[1] and moved < CLOSE else None
+    return float(moved) if STRAINED[0] < strain < STRAINED[1] and moved < FARTHEST_MOVE else None
 
 
 def _works(a: Atoms, b: Atoms) -> tuple[float, float]:
