@@ -108,7 +108,7 @@ def evaluate(
         raise ValueError(f"labels are {', '.join(unknown)}; allowed are {', '.join(SHAPES)}.")
     structures = read_frames(frames, keys=keys)
     origin = str(frames) if isinstance(frames, (str, Path)) else "the set"
-    structures = labelled_frames(structures, labels, origin, otherwise="Or leave it out: labels=...")
+    structures = labelled_frames(structures, labels, origin, otherwise="Or leave it out: labels=... (--labels)")
     if "stress" in labels and (doubt := stress_doubt(structures, origin)) is not None:
         warnings.warn(doubt.text, stacklevel=2)
     pairs: dict[str, list] = {name: [np.zeros(shape)] for name, shape in SHAPES.items()}

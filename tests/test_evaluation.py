@@ -95,7 +95,7 @@ def test_plots_are_written(labelled, tmp_path):
 def test_a_missing_label_is_told_without_talk_of_a_loss():
     atoms = Atoms("Si2", [(0, 0, 0), (0, 0, 2.3)])
     with pytest.raises(
-        ValueError, match=r"0 of 1 frames of the set have energy.*Or leave it out: labels=\.\.\.$"
+        ValueError, match=r"0 of 1 frames of the set have energy.*Or leave it out: labels=\.\.\. \(--labels\)$"
     ) as caught:
         evaluate("latte-si", [atoms])
     assert "weight" not in str(caught.value) and "loss" not in str(caught.value)

@@ -20,6 +20,8 @@ def finetune(
     epochs: Annotated[
         int | None, typer.Option(help="passes over FILE; default: about 2500 steps, at least 10 passes")
     ] = None,
+    energy_weight: Annotated[float | None, typer.Option(help="weight of energies in the loss; 0 for none")] = None,
+    force_weight: Annotated[float | None, typer.Option(help="weight of forces in the loss; 0 for none")] = None,
     trust_labels: Annotated[
         bool, typer.Option("--trust-labels", help="use labels although they look as if their units were others")
     ] = False,
@@ -28,7 +30,8 @@ def finetune(
     """Fine-tune a model on new labels; elements that it does not know are added."""
     from latte_ase.finetuning import finetune as run
 
-    length: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    given = {"epochs": epochs, "energy_weight": energy_weight, "force_weight": force_weight}
+    training: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     result = run(
         model,
         file,
@@ -38,7 +41,7 @@ def finetune(
         replayed=replayed,
         trust_labels=trust_labels,
         resume=resume,
-        **length,
+        **training,
     )
     print(result.table)
     try:

@@ -12,7 +12,7 @@ from latte_ase.io.stress_plausibility import check_stress
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import Structures, split
 
-ADVICE = "Or set {name}_weight to 0."
+ADVICE = "Or set {name}_weight to 0 (finetune on the command line: --{name}-weight 0)."
 
 
 def labelled_sets(
