@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -11,6 +12,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from latte_ase.engine import spatial_chunks
+from latte_ase.engine.committee_watch import CommitteeWatch
 from latte_ase.engine.engine import SKIN, Engine
 from latte_ase.engine.evaluator import Stats
 from latte_ase.engine.output import stress
@@ -19,7 +21,7 @@ from latte_ase.geometry.neighbours import equal
 from latte_ase.geometry.structure import Structure
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Uncertainty
-from latte_ase.model.domain import DomainError, DomainWarning, describe
+from latte_ase.model.domain import DomainError, DomainWarning, Excursion, describe
 from latte_ase.model.potential import Potential
 
 ENERGIES = {"energy", "free_energy", "energies"}
@@ -43,8 +45,12 @@ class LatteCalculator(Calculator):
         kernel: kernel of the sum over pairs, "xla", "pallas" (GPUs), or "auto" for the faster one.
         chunk: largest number of atoms that is computed in one piece; larger structures are computed in chunks of as many
             atoms, and have no `stresses`.
-        strict: raise `DomainError` where a structure has pairs of elements that the training set has not,
-            or closer than there; without, one `DomainWarning` per pair of elements.
+        strict: raise `DomainError` where a structure is outside the domain of use: pairs of elements that the training set
+            has not, or closer than there, fewer neighbours than there, or forces of which the committee of the model is less
+            certain than there.  Otherwise there is one `DomainWarning` per pair of elements, element, or composition.
+            Distances and neighbours are compared in every call.  The committee is asked about the first structure of a
+            composition, where atoms jump (if not strict, at the jumps number 1, 2, 4, 8, ...), and once in a thousand calls;
+            not about structures in chunks.
         **ase_kwargs: arguments of `ase.calculators.calculator.Calculator`, such as `directory`.
 
     Examples:
@@ -78,7 +84,8 @@ class LatteCalculator(Calculator):
         if chunk is not None and chunk < 1:
             raise ValueError(f"chunk is {chunk}; 1 atom or more is needed, or None for all at once.")
         self.chunk, self.strict = chunk, strict
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, ...]] = set()
+        self._committee = CommitteeWatch(strict=strict)
 
     @classmethod
     def from_pretrained(
@@ -186,7 +193,9 @@ class LatteCalculator(Calculator):
             )
         if asked and not wanted:
             return {}
+        calls = self.stats.calls
         self.watch_domain(atoms)
+        consulted = self.stats.calls > calls  # the committee was, by the function that gives forces
         if self.chunk is not None and len(atoms) > self.chunk:
             return spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(atoms.cell.array)
         found: dict[str, Any] = {}
@@ -194,25 +203,32 @@ class LatteCalculator(Calculator):
             found["stresses"] = stress(self.engine.atomic_virials(atoms), volume)
         if wanted <= {"stresses"}:
             return found
-        if wanted <= ENERGIES:
+        if wanted <= ENERGIES and not consulted:
             energies = self.engine.energies(atoms)
             total = float(energies.sum())
             return found | {"energy": total, "free_energy": total, "energies": energies}
         return found | self.engine.evaluate(atoms).results(atoms.cell.array)
 
-    def watch_domain(self, atoms):
-        """Warn once about each pair of elements that is outside the model's domain, or, where strict, raise DomainError."""
+    def watch_domain(self, atoms, member_forces: Callable | None = None) -> None:
+        """Warn once about each way in which structures are outside the model's domain, or, where strict, raise DomainError.
+
+        Args:
+            atoms: the structure.
+            member_forces: function of a number of members that gives their forces (members, atoms, 3); default the engine's.
+        """
+        excursions: Sequence[Excursion]
         if self.chunk is not None and len(atoms) > self.chunk:
             excursions = spatial_chunks.excursions(self.engine, atoms, self.chunk)
         else:
-            excursions = self.engine.excursions(atoms)
-        new = [e for e in excursions if self.strict or e.elements not in self._warned]
+            # a structure that is outside already needs no committee to say so
+            excursions = self.engine.excursions(atoms) or self._committee.excursions(self.engine, atoms, member_forces)
+        new = [e for e in excursions if self.strict or e.subject not in self._warned]
         if not new:
             return
         text = describe(self.potential.metadata.get("name", "this model"), new)
         if self.strict:
             raise DomainError(text)
-        self._warned.update(e.elements for e in new)
+        self._warned.update(e.subject for e in new)
         # the caller's line is in ASE, many levels up; the text names the model and the atoms instead
         warnings.warn(text, DomainWarning, stacklevel=2)
 

@@ -364,6 +364,43 @@ def test_strict_refuses_what_is_outside_the_domain(potential):
     assert calc.stats.list_builds == 1
 
 
+@pytest.fixture(scope="module")
+def crowded(potential):
+    """A potential whose training set had six neighbours of each hydrogen and eight of each oxygen."""
+    constants = potential.constants | {"repulsion_range": np.full((2, 2), 0.1)}
+    return replace(potential, constants=constants | {"fewest_neighbours": np.array([[5.1, 6.0], [7.2, 8.0]])})
+
+
+def test_an_element_with_few_neighbours_is_told_once(crowded):
+    calc, atoms = LatteCalculator(crowded), Atoms("OH2", [(0, 0, 0), (0, 0, 1.0), (0, 0, 6.0)])
+    atoms.calc = calc
+    with pytest.warns(DomainWarning, match="outside the range of tiny") as told:
+        atoms.get_forces()
+    (text,) = (str(w.message) for w in told)
+    assert "H with no neighbour within 4 Å (atom 2) has fewer than the 6 where its training set ends" in text
+    assert "O with 1 neighbour within 4 Å (atom 0) has fewer than the 8 where" in text and "latte_ase.finetune" in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atoms.positions[1] = (0, 2, 0)
+        atoms.get_forces()
+        Atoms("O", calculator=calc).get_potential_energy()
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_strict_refuses_few_neighbours_before_anything_is_computed(crowded, chunk):
+    calc = LatteCalculator(crowded, strict=True, chunk=chunk)
+    atoms = Atoms("O4", [(0, 0, 0), (0, 0, 1.1), (0, 1.1, 0), (0, 1.1, 1.1)], cell=[9] * 3, pbc=True)
+    for ask in (atoms.get_forces, atoms.get_potential_energy, atoms.get_stress, lambda: calc.get_hessian(atoms)):
+        atoms.calc = calc
+        with pytest.raises(DomainError, match=r"O with 3 neighbours within 4 Å \(atom 0\) has fewer than the 8"):
+            ask()
+    assert calc.results == {} and calc.stats.calls == 0
+    dense = atoms.copy()
+    dense.set_cell([2.2] * 3)  # with images all around
+    dense.calc = calc
+    assert np.isfinite(dense.get_forces()).all()
+
+
 def test_copies_share_the_weights(potential):
     calc = LatteCalculator(potential)
     twin = copy.deepcopy(calc)

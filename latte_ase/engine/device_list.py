@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latte_ase.engine import out_of_memory
+from latte_ase.engine.domain_watch import DomainWatch
 from latte_ase.engine.evaluator import Stats
 from latte_ase.engine.parts import Part, split
 from latte_ase.geometry.buckets import Buckets, parts_of
 from latte_ase.geometry.graph import Graph, Packed, Shape, pack
 from latte_ase.geometry.neighbours import VerletList, equal
-from latte_ase.model.domain import Suspects
 from latte_ase.model.potential import Potential
 from latte_ase.model.program import Motion
 
@@ -32,7 +32,7 @@ class DeviceList:
         packed: padded numpy arrays, all blocks, and where each atom is in them.
         parts: the same on the device, cut into parts for the threads.
         reverse: per group, the index of reverse pairs of all blocks, on the device; none for one part.
-        suspects: pairs that may leave the model's domain.
+        watch: compares the structure with the model's domain.
         references: (atoms,) float64 E0 in eV.
         put: moves arrays to the device.
     """
@@ -41,7 +41,7 @@ class DeviceList:
     packed: Packed
     parts: list[Part]
     reverse: tuple
-    suspects: Suspects
+    watch: DomainWatch
     references: np.ndarray
     put: Callable
 
@@ -150,7 +150,7 @@ class PairLists:
         verlet = VerletList.build(atoms, cutoff=self.potential.cutoff, skin=self.skin)
         grouping = self.potential.architecture.descriptor.grouping(len(np.unique(species)))
         packed = pack(species, verlet.pairs, self.buckets.choose, dtype, grouping=grouping)
-        suspects = self.potential.domain.suspects(species, verlet.pairs, self.skin)
+        watch = DomainWatch(self.potential.domain, species, verlet)
         self.stats.list_builds += 1
         self.stats.padding_waste = packed.padding_waste
         count = parts_of(packed.shape.blocks, threads)
@@ -158,4 +158,4 @@ class PairLists:
             parts = [p._replace(graph=put(p.graph)) for p in split(packed.graph, int(packed.used), count)]
             reverse = put(tuple(group.reverse for group in packed.graph.groups)) if count > 1 else ()
         references = self.potential.reference_energies[species]
-        return DeviceList(verlet, packed, parts, reverse, suspects, references, put)
+        return DeviceList(verlet, packed, parts, reverse, watch, references, put)

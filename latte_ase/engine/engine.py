@@ -126,8 +126,12 @@ class Engine:
         return self._evaluate(atoms, self.evaluator.weights)
 
     @_exclusive
-    def evaluate_members(self, atoms):
+    def evaluate_members(self, atoms, count: int | None = None):
         """Site energies (members, atoms) in eV and forces (members, atoms, 3) in eV/Angstrom, float64, of a committee.
+
+        Args:
+            atoms: the structure.
+            count: number of members, the first ones; default all.
 
         Raises:
             ValueError: as `evaluate`; the potential has no committee.
@@ -139,13 +143,13 @@ class Engine:
                 "uncertain it is. Give it one: latte_ase.uncertainty.last_layer(model, frames, held_out=...), or "
                 "`latte-ase uncertainty`."
             )
-        outputs = [self._evaluate(atoms, self._member(k)) for k in range(len(committee))]
+        outputs = [self._evaluate(atoms, self.member(k)) for k in range(count or len(committee))]
         energies = np.stack([output.energies for output in outputs])
         if committee.shifts is not None:
-            energies += committee.shifts[:, self.potential.species(atoms.numbers)]
+            energies += committee.shifts[: len(energies), self.potential.species(atoms.numbers)]
         return energies, np.stack([output.forces for output in outputs])
 
-    def _member(self, member: int) -> Weights:
+    def member(self, member: int) -> Weights:
         """Weights of a member of the committee, on the device."""
         if member not in self._members:
             committee = self.potential.committee
@@ -206,10 +210,12 @@ class Engine:
         self.energies(atoms)
         return self.stats.compilations - before
 
+    @_exclusive
     def excursions(self, atoms) -> list[Excursion]:
-        """The pairs of elements that are closer here than in the training set, or never met there."""
+        """The pairs of elements that are closer here than in the training set, or never met there, and the elements that have
+        fewer neighbours."""
         present, displacements, deformation = self.place(atoms)
-        return self.domain.excursions(present.suspects, displacements, deformation)
+        return present.watch.excursions(displacements, deformation)
 
     @_exclusive
     def _evaluate(self, atoms, weights: Weights) -> Output:

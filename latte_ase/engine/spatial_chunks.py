@@ -28,7 +28,7 @@ from latte_ase.geometry.buckets import Buckets, parts_of
 from latte_ase.geometry.graph import Packed, pack
 from latte_ase.geometry.neighbours import Pairs, complete_cell, neighbour_list, reduction
 from latte_ase.model.derivatives import pair_gradients
-from latte_ase.model.domain import Excursion
+from latte_ase.model.domain import CloseContact, Excursion
 from latte_ase.model.message_passing import PairGradients
 from latte_ase.model.potential import Architecture
 from latte_ase.model.program import AT_REST
@@ -189,19 +189,22 @@ def excursions(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> list[Excu
     if not domain.known:
         return []
     present = np.unique(species)
-    limits = domain.closest[np.ix_(present, present)]
-    reach = limits.max() if (limits > 0).all() else domain.cutoff  # a pair that never met is looked for everywhere
-    nearest: dict[tuple[str, str], Excursion] = {}
+    reach = domain.reach[np.ix_(present, present)].max()
+    if domain.fewest is not None:
+        reach = max(reach, domain.radius)
+    nearest: dict[tuple[str, str], CloseContact] = {}
+    counts = np.zeros(len(atoms), np.int64)
     for chunk in chunks(atoms.positions, atoms.cell.array, atoms.pbc, reach, atoms_per_chunk):
-        pairs = neighbour_list(chunk.positions, np.zeros((3, 3)), False, reach)
-        suspects = domain.suspects(species[chunk.atom], pairs, 0.0)
-        still = np.zeros((len(chunk.atom), 3))
-        for found in domain.excursions(suspects, still, np.eye(3)):
-            i, j = (int(chunk.atom[k]) for k in found.atoms)
+        i, j, _, edge, _ = neighbour_list(chunk.positions, np.zeros((3, 3)), False, reach)
+        distances = np.linalg.norm(edge, axis=1)
+        mine = (i < len(chunk.own)) & (distances < domain.radius)
+        counts[chunk.own] = np.bincount(i[mine], minlength=len(chunk.own))
+        for found in domain.contacts(species, chunk.atom[i], chunk.atom[j], distances):
             known = nearest.get(found.elements)
             if known is None or found.distance < known.distance:
-                nearest[found.elements] = found._replace(atoms=(i, j))
-    return sorted(nearest.values(), key=lambda e: e.distance)
+                nearest[found.elements] = found
+    close = sorted(nearest.values(), key=lambda contact: contact.distance)
+    return [*close, *domain.sparse(species, counts)]
 
 
 def _refuse_what_is_not_finite(positions):

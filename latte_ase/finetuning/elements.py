@@ -40,11 +40,17 @@ def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     new = np.array([z not in known for z in wanted])
     architecture = replace(potential.architecture, elements=symbols)
     constants = {name: potential.constants[name][source] for name in ("mean", "deviation")}
-    ranges = np.where(new[:, None] | new, 0.0, potential.constants["repulsion_range"][np.ix_(source, source)])
+    domain = {
+        "repulsion_range": np.where(
+            new[:, None] | new, 0.0, potential.constants["repulsion_range"][np.ix_(source, source)]
+        )
+    }
+    if potential.domain.fewest is not None:
+        domain["fewest_neighbours"] = np.where(new[:, None], 0.0, potential.domain.fewest[source])
     extended = Potential(
         architecture,
         _rows_of(potential, architecture, source),
-        {**constants, "scale": potential.constants["scale"], "repulsion_range": ranges},
+        {**constants, "scale": potential.constants["scale"], **domain},
         np.where(new, 0.0, potential.reference_energies[source]),
         potential.metadata,
     )

@@ -8,7 +8,7 @@ with early stopping on held-out frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from latte_ase.model.potential import Potential
 from latte_ase.settings import Count, Energy, Share, Symbol, check_value, field_types
 from latte_ase.training import reference_energies
 from latte_ase.training.config import LabelKeys, TrainingConfig, TrainingSettings, plain
-from latte_ase.training.dataset import Frame, Structures, closest_approaches, prepare, split
+from latte_ase.training.dataset import Frame, Structures, closest_approaches, fewest_neighbours, prepare, split
 from latte_ase.training.fit import fit
 from latte_ase.training.folder import CHECKPOINT, MARK, TrainingFolder, check_folder
 from latte_ase.training.history import Report, epoch_bar
@@ -247,7 +247,7 @@ def _start(base: Potential, new: Structures, energies: dict[str, float] | None) 
     extended = with_elements(base, new.train + new.held)
     if energies is None:
         return reference_energies.refitted(extended, new.train)
-    if not reference_energies.are_given(base):
+    if not base.reference_energies_are_given:
         fitted = ", ".join(f"{e} {x:.6g}" for e, x in zip(base.elements, base.reference_energies, strict=True))
         raise ValueError(
             f"The E0 of the base model are a fit to its total energies ({fitted} eV), and its network holds what is left of "
@@ -265,18 +265,25 @@ def _prepared(
     train = new.train + reference_energies.moved(old.train, base, start)
     held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
     prepared = prepare(start, train)
-    start = with_repulsion_outside(start, prepared[: len(new.train)])  # the base model's range holds for its own data
+    start = with_wider_domain(start, prepared[: len(new.train)])  # the base model's domain holds for its own data
     if settings.skin:
         prepared = prepare(start, train, skin=settings.skin)
     return start, settings, prepared, prepare(start, held)
 
 
-def with_repulsion_outside(potential: Potential, frames) -> Potential:
-    """Core repulsion must stay out of the new frames too, where they come closer than the old, or meet for the first time."""
-    new = closest_approaches(frames, len(potential.elements))
-    old = potential.constants["repulsion_range"]
-    shorter = np.where((new > 0) & ((new < old) | (old == 0)), new, old)
-    return replace(potential, constants={**potential.constants, "repulsion_range": shorter})
+def with_wider_domain(potential: Potential, frames: Sequence[Frame]) -> Potential:
+    """The potential with the new frames in its domain, where atoms come closer than in the old ones, meet for the first time or have
+    fewer neighbours.  So core repulsion stays out of the new frames too."""
+    domain, species = potential.domain, len(potential.elements)
+    limits = {"repulsion_range": _smaller(domain.closest, closest_approaches(frames, species))}
+    if domain.fewest is not None:
+        limits["fewest_neighbours"] = _smaller(domain.fewest, fewest_neighbours(frames, species, domain.radius))
+    return replace(potential, constants={**potential.constants, **limits})
+
+
+def _smaller(old, new) -> np.ndarray:
+    """The smaller one of two limits; 0 stands for none."""
+    return np.where((new > 0) & ((new < old) | (old == 0)), new, old)
 
 
 def _evaluations(stages: dict[str, Potential], held: list[Atoms], labels) -> dict[str, Evaluation]:

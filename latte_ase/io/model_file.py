@@ -119,8 +119,9 @@ def save_model(potential: Potential, path, **more_metadata) -> Path:
     if potential.committee is not None:
         committee = potential.committee
         factors = np.array([committee.energy_factor, committee.forces_factor])
+        limit = {} if committee.limit is None else {"limit": np.float64(committee.limit)}
         shifts = {} if committee.shifts is None else {"shifts": np.asarray(committee.shifts, np.float64)}
-        arrays |= flatten({"committee": {"members": committee.members, "factors": factors, **shifts}})
+        arrays |= flatten({"committee": {"members": committee.members, "factors": factors, **shifts, **limit}})
     text = json.dumps(
         {
             "format": FORMAT,
@@ -250,6 +251,8 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Potentia
     metadata = checked_dictionary("metadata", header.get("metadata"))
     architecture = architecture_from_json(header.get("architecture", {}))
     shapes = _shapes(architecture, sum(a.size for a in arrays.values()))
+    if "constants/fewest_neighbours" in arrays:  # older files have none
+        shapes["constants/fewest_neighbours"] = (len(architecture.elements), 2)
     shapes |= _committee_shapes(shapes, arrays)
     for name in sorted(shapes.keys() | arrays.keys()):
         found, needed = arrays[name].shape if name in arrays else None, shapes.get(name)
@@ -270,7 +273,11 @@ def _committee(tree: dict[str, Any]) -> Committee | None:
         return None
     energy_factor, forces_factor = (float(x) for x in tree["committee"]["factors"])
     return Committee(
-        tree["committee"].get("members", {}), energy_factor, forces_factor, tree["committee"].get("shifts")
+        tree["committee"].get("members", {}),
+        energy_factor,
+        forces_factor,
+        tree["committee"].get("shifts"),
+        limit=float(tree["committee"]["limit"]) if "limit" in tree["committee"] else None,
     )
 
 
@@ -303,7 +310,8 @@ def _committee_shapes(shapes, arrays) -> dict[str, tuple[int, ...]]:
     members = {name: "params/" + name.removeprefix("committee/members/") for name in names if name.count("/") > 1}
     count = max((arrays[name].shape[0] for name in members if arrays[name].ndim), default=0)
     shifts = {"committee/shifts": (count, *shapes["reference_energies"])} if "committee/shifts" in names else {}
-    return {"committee/factors": (2,), **shifts} | {
+    limit = {"committee/limit": ()} if "committee/limit" in names else {}
+    return {"committee/factors": (2,), **shifts, **limit} | {
         name: (count, *shapes[param]) for name, param in members.items() if param in shapes
     }
 

@@ -1,24 +1,25 @@
-"""The domain of use of a potential: its elements, its pairs of elements, how close they came (`dataset.closest_approaches`).
+"""The domain of use of a potential: what its training set held, and what of a structure is outside.
 
-What leaves the domain of the training set is extrapolation.  The check runs on the host at every
-call and looks only at the few pairs that can have come close: those nearer than their limit plus
-twice the skin when the pair list was built.  (The reuse rule of `neighbours.VerletList` lets a
-distance shrink by no more than the skin while the cell stays or shrinks; the second skin covers
-cells that grew meanwhile.)
+The domain consists of the elements, of the closest approach of each pair of elements (`training.dataset.closest_approaches`),
+and of the fewest neighbours of each element (`training.dataset.fewest_neighbours`).  Outside it, energies and forces are
+extrapolated.  `engine.domain_watch` compares a structure with it while a pair list is reused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
-from latte_ase.geometry.neighbours import Pairs
-
 ROUNDING = 1e-6
-"""A distance shorter by less than this fraction may be the training set's own, read back from a file."""
+"""A distance shorter by less than this fraction may be the training set's own, read back from a file; and shells of a crystal
+that lie at the cutoff are counted alike whatever their last digits are."""
+
+LISTED = 5
+"""Atoms that a message names."""
 
 
 class DomainWarning(UserWarning):
@@ -29,7 +30,7 @@ class DomainError(ValueError):
     """The same, where the calculator was told to be strict."""
 
 
-class Excursion(NamedTuple):
+class CloseContact(NamedTuple):
     """The nearest pair of two elements outside the domain.
 
     Attributes:
@@ -44,6 +45,11 @@ class Excursion(NamedTuple):
     distance: float
     limit: float
 
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What is warned of once."""
+        return self.elements
+
     def __str__(self):
         pair, (i, j) = "-".join(self.elements), self.atoms
         if self.limit == 0:
@@ -54,21 +60,72 @@ class Excursion(NamedTuple):
         )
 
 
-class Suspects(NamedTuple):
-    """Pairs that have to be looked at while a pair list serves.
+class FewNeighbours(NamedTuple):
+    """An element that has fewer neighbours than in the training set.
 
     Attributes:
-        i, j: (suspects,) int.
-        edge: (suspects, 3) D at the list build, Angstrom.
-        limit: (suspects,) shortest allowed distance in Angstrom; 0 forbids the pair at any distance.
-        kind: (suspects, 2) species of the two, in ascending order.
+        element: its symbol.
+        atom: index of the atom that has fewest; None where it is the average over all atoms of the element that is too small.
+        count: neighbours within the cutoff, of the atom or on average.
+        limit: the fewest of the training set, of an atom or on average.
+        cutoff: in Angstrom.
     """
 
-    i: np.ndarray
-    j: np.ndarray
-    edge: np.ndarray
-    limit: np.ndarray
-    kind: np.ndarray
+    element: str
+    atom: int | None
+    count: float
+    limit: float
+    cutoff: float
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What is warned of once."""
+        return (self.element,)
+
+    def __str__(self):
+        if self.atom is None:
+            return (
+                f"{self.element} has {self.count:.1f} neighbours within {self.cutoff:g} Å on average over its atoms, fewer than "
+                f"the {self.limit:.1f} where its training set ends"
+            )
+        number = f"{self.count:.0f} neighbour{'' if self.count == 1 else 's'}" if self.count else "no neighbour"
+        return (
+            f"{self.element} with {number} within {self.cutoff:g} Å (atom {self.atom}) has fewer than the "
+            f"{ceil(self.limit)} where its training set ends"
+        )
+
+
+class UncertainForces(NamedTuple):
+    """Forces that the committee is more uncertain of than anywhere in the domain.
+
+    Attributes:
+        formula: of the structure.
+        atoms: indices of the atoms, the least certain first.
+        sigma: largest standard deviation of a force vector in eV/Angstrom.
+        limit: the largest in the domain, in eV/Angstrom.
+    """
+
+    formula: str
+    atoms: tuple[int, ...]
+    sigma: float
+    limit: float
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What is warned of once."""
+        return ("forces", self.formula)
+
+    def __str__(self):
+        more = len(self.atoms) - LISTED
+        named = ", ".join(map(str, self.atoms[:LISTED])) + (f" and {more} more" if more > 0 else "")
+        many = len(self.atoms) > 1
+        return (
+            f"the force{'s' if many else ''} on atom{'s' if many else ''} {named} of {self.formula} {'are' if many else 'is'} uncertain by "
+            f"{'up to ' if many else ''}{self.sigma:.2g} eV/Å by its committee, where {self.limit:.2g} is the most in its training set"
+        )
+
+
+Excursion = CloseContact | FewNeighbours | UncertainForces
 
 
 @dataclass(frozen=True)
@@ -79,11 +136,16 @@ class Domain:
         elements: symbols.
         closest: (species, species) closest approach in Angstrom; 0 for a pair that never met.
         cutoff: in Angstrom.
+        fewest: (species, 2) fewest neighbours within the cutoff, of an atom and on average over the atoms of the element in a
+            structure; None where the model does not say.
+        isolated: whether E0 are energies of isolated atoms, so that an atom without a neighbour is inside the domain.
     """
 
     elements: tuple[str, ...]
     closest: np.ndarray
     cutoff: float
+    fewest: np.ndarray | None = None
+    isolated: bool = False
 
     @property
     def known(self) -> bool:
@@ -100,45 +162,64 @@ class Domain:
             if i <= j and self.closest[i, j] > 0
         }
 
-    def suspects(self, species, pairs: Pairs, skin: float) -> Suspects:
-        """The pairs of a fresh list (cutoff + skin) that may leave the domain while it serves.
+    @property
+    def neighbours(self) -> dict[str, tuple[int, float]]:
+        """Fewest neighbours within the cutoff of each element of the training set: of an atom, and on average."""
+        if self.fewest is None:
+            return {}
+        return {e: (ceil(n), float(average)) for e, (n, average) in zip(self.elements, self.fewest, strict=True)}
+
+    @property
+    def radius(self) -> float:
+        """Neighbours are counted up to here, in Angstrom: the cutoff but for rounding."""
+        return self.cutoff * (1 - ROUNDING)
+
+    @property
+    def reach(self) -> np.ndarray:
+        """(species, species) in Angstrom: a pair that is nearer is outside; one that never met, anywhere within the cutoff."""
+        return np.where(self.closest == 0, self.cutoff, np.minimum(self.closest * (1 - ROUNDING), self.cutoff))
+
+    def contacts(self, species, i, j, distances) -> list[CloseContact]:
+        """The pairs that are outside: for each pair of elements the nearest one, the nearest first.
 
         Args:
             species: (atoms,) int.
-            pairs: the list.
-            skin: in Angstrom.
+            i, j: (pairs,) int, atoms.
+            distances: (pairs,) in Angstrom.
         """
-        species = np.asarray(species)
-        limit = self.closest[species[pairs.i], species[pairs.j]]
-        near = np.einsum("pa,pa->p", pairs.edge, pairs.edge) < (limit + 2 * skin) ** 2
-        chosen = (pairs.i <= pairs.j) & (near | (limit == 0)) & self.known
-        i, j = pairs.i[chosen], pairs.j[chosen]
-        kind = np.sort(np.stack([species[i], species[j]], axis=1), axis=1)
-        return Suspects(i, j, pairs.edge[chosen], limit[chosen], kind)
+        if not self.known:
+            return []
+        outside = np.flatnonzero(distances < self.reach[species[i], species[j]])
+        outside = outside[np.argsort(distances[outside], kind="stable")]
+        found: dict[tuple[int, int], CloseContact] = {}
+        for k in outside:
+            a, b = sorted((int(species[i[k]]), int(species[j[k]])))
+            if (a, b) not in found:
+                names, atoms = (self.elements[a], self.elements[b]), (int(i[k]), int(j[k]))
+                found[a, b] = CloseContact(names, atoms, float(distances[k]), float(self.closest[a, b]))
+        return list(found.values())
 
-    def excursions(self, suspects: Suspects, displacements, deformation) -> list[Excursion]:
-        """What is outside now: for each pair of elements the nearest one.
+    def sparse(self, species, counts) -> list[FewNeighbours]:
+        """The elements that have too few neighbours: the atom with fewest, or else the average over all.
 
         Args:
-            suspects: from `suspects`.
-            displacements: (atoms, 3) u since the list build, Angstrom.
-            deformation: (3, 3) F since then.
+            species: (atoms,) int.
+            counts: (atoms,) neighbours nearer than `radius`.
         """
-        edge = suspects.edge @ deformation + displacements[suspects.j] - displacements[suspects.i]
-        distance = np.sqrt(np.einsum("pa,pa->p", edge, edge))
-        reach = np.where(suspects.limit == 0, self.cutoff, suspects.limit * (1 - ROUNDING))
-        outside = distance < reach
-        if not outside.any():
-            return []
-        outside = np.flatnonzero(outside)
-        outside = outside[np.argsort(distance[outside], kind="stable")]
-        found: dict[tuple[int, int], Excursion] = {}
-        for k in outside:
-            a, b = (int(s) for s in suspects.kind[k])
-            if (a, b) not in found:
-                names, atoms = (self.elements[a], self.elements[b]), (int(suspects.i[k]), int(suspects.j[k]))
-                found[a, b] = Excursion(names, atoms, float(distance[k]), float(suspects.limit[k]))
-        return list(found.values())
+        found = []
+        if self.fewest is None or not self.known:
+            return found
+        for s in np.unique(species):
+            atoms = np.flatnonzero((species == s) & ((counts > 0) | (not self.isolated)))
+            if len(atoms) == 0:
+                continue
+            lowest, (limit, average) = atoms[np.argmin(counts[atoms])], self.fewest[s].tolist()
+            name, mean = self.elements[s], float(counts[atoms].mean())
+            if counts[lowest] < limit:
+                found.append(FewNeighbours(name, int(lowest), float(counts[lowest]), limit, self.cutoff))
+            elif mean < average:
+                found.append(FewNeighbours(name, None, mean, average, self.cutoff))
+        return found
 
 
 def describe(name: str, excursions: Sequence[Excursion]) -> str:

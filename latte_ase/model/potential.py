@@ -104,10 +104,11 @@ class Potential:
     Attributes:
         architecture: hyper-parameters.
         params: trained parameters, a pytree {"descriptor": ..., "network": ...} of NumPy arrays.
-        constants: NumPy arrays "mean" and "deviation" (species, features), "scale" () in eV, and
-            "repulsion_range" (species, species) in Angstrom.
+        constants: NumPy arrays "mean" and "deviation" (species, features), "scale" () in eV,
+            "repulsion_range" (species, species) in Angstrom, and where they are known "fewest_neighbours"
+            (species, 2), see `Domain`.
         reference_energies: E0 (species,) in eV, float64.
-        metadata: JSON-like dictionary: name, level of theory, data, licence, citation, metrics, ...
+        metadata: JSON-like dictionary: name, level of theory, data, licence, citation, metrics, ....
         committee: members that give uncertainties, see `latte_ase.uncertainty`; None where there is none.
     """
 
@@ -135,8 +136,27 @@ class Potential:
 
     @property
     def domain(self) -> Domain:
-        """Domain of use: the elements, pairs of elements and distances of the training set."""
-        return Domain(self.elements, self.constants["repulsion_range"], self.cutoff)
+        """Domain of use: the elements, pairs of elements, distances and numbers of neighbours of the training set."""
+        return Domain(
+            self.elements,
+            self.constants["repulsion_range"],
+            self.cutoff,
+            self.constants.get("fewest_neighbours"),
+            isolated=self.reference_energies_are_given,
+        )
+
+    @property
+    def reference_energies_are_given(self) -> bool:
+        """Whether E0 are energies that were given, of isolated atoms as a rule, and not a fit to total energies.
+
+        Where they were fitted, the network holds the rest of the energy of an atom, so that the energy of an isolated atom is
+        not known to the model, and no other E0 can take their place but by another fit.
+        """
+        finetuning, recipe = (_table(self.metadata, name) for name in ("finetuning", "recipe"))
+        if finetuning:
+            return bool(finetuning.get("energies"))
+        data = _table(recipe, "data")
+        return bool(data.get("isolated_atoms") or data.get("reference_energies"))
 
     def __deepcopy__(self, memo):
         """Copy that shares the arrays, which are never changed in place."""
@@ -169,6 +189,12 @@ class Potential:
                 "one on data that contain the element."
             )
         return species
+
+
+def _table(metadata: dict[str, Any], name: str) -> dict[str, Any]:
+    """A dictionary of the metadata, which a file may lack or have as something else."""
+    found = metadata.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _read_only(array):

@@ -99,7 +99,7 @@ def md(
     with Files(trajectory, log, run, written=written) as files, bar as show:
         try:
             _bring(atoms, run.snapshot)
-            calc.watch_domain(atoms)
+            calc.watch_domain(atoms, run.member_forces)
             if not resume:
                 files.write(atoms, run.snapshot)
             while run.snapshot.step < steps:
@@ -107,7 +107,7 @@ def md(
                 while run.snapshot.step < stop:
                     run.advance(stop)
                 _bring(atoms, run.snapshot)
-                calc.watch_domain(atoms)
+                calc.watch_domain(atoms, run.member_forces)
                 if schedule.writes_frame(stop):
                     files.write(atoms, run.snapshot)
                 if checkpoint is not None and schedule.writes_checkpoint(stop):

@@ -5,7 +5,7 @@ Neighbour lists are built once per frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,13 +70,9 @@ def compositions(frames: Sequence[Frame], n_species: int) -> np.ndarray:
 
 
 def closest_approaches(frames: Sequence[Frame], n_species: int) -> np.ndarray:
-    """How close each pair of species would come in `FURTHER_FRAMES` times as many such frames.
+    """How close each pair of species would come in `FURTHER_FRAMES` times as many such frames; see `_extrapolated`.
 
-        R = r_1 - min(theta log(FURTHER_FRAMES), FARTHEST_EXTRAPOLATION r_1),     theta = SUM_{n < k} (r_k - r_n) / (k - 1)
-
-    with r_1 <= r_2 <= ... the shortest distances in the frames where the pair occurs, and k = `TAIL_FRAMES` or all of them: the
-    smallest values of a sample end in a tail that is nearly exponential (Weissman, J. Am. Stat. Assoc. 73, 812
-    (1978)).  With r_1 itself, every dynamics longer than the training set would leave the domain of its own distribution.
+    With the shortest distance itself, every dynamics longer than the training set would leave the domain of its own distribution.
 
     Args:
         frames: prepared frames.
@@ -85,23 +81,79 @@ def closest_approaches(frames: Sequence[Frame], n_species: int) -> np.ndarray:
     Returns:
         (species, species) R in Angstrom; 0 for a pair that never meets.
     """
-    nearest = np.full((TAIL_FRAMES + 1, n_species**2), np.inf)  # in ascending order, and room for one more frame
+    smallest = _Smallest(n_species**2)
     for frame in frames:
         kind = frame.species[frame.pairs.i] * n_species + frame.species[frame.pairs.j]
-        nearest[-1] = np.inf
-        np.minimum.at(nearest[-1], kind, np.linalg.norm(frame.pairs.edge, axis=1))
-        closer = nearest[-1] < nearest[-2]
-        nearest[:, closer] = np.sort(nearest[:, closer], axis=0)
-    limits = [_approach(column[np.isfinite(column)]) for column in nearest[:TAIL_FRAMES].T]
+        nearest = np.full(n_species**2, np.inf)
+        np.minimum.at(nearest, kind, np.linalg.norm(frame.pairs.edge, axis=1))
+        smallest.add(nearest)
+    limits = [_extrapolated(column, farthest=FARTHEST_EXTRAPOLATION) for column in smallest.columns()]
     return np.array(limits).reshape(n_species, n_species)
 
 
-def _approach(nearest) -> float:
-    """R from the smallest distances, in ascending order; 0 without any."""
-    if len(nearest) == 0:
+def fewest_neighbours(frames: Iterable[Frame], n_species: int, radius: float) -> np.ndarray:
+    """How few neighbours each species would have in `FURTHER_FRAMES` times as many such frames; see `_extrapolated`.
+
+    Atoms without any neighbour are left out: they have the energy E0, whatever was learned.
+
+    Args:
+        frames: prepared frames.
+        n_species: number of species.
+        radius: up to which neighbours count, in Angstrom, `Domain.radius`.
+
+    Returns:
+        (species, 2) of an atom, and on average over the atoms of the species in a frame; 0 for a species that has none.
+    """
+    smallest = _Smallest(2 * n_species)
+    for frame in frames:
+        near = frame.pairs.i[np.linalg.norm(frame.pairs.edge, axis=1) < radius]
+        counts = np.bincount(near, minlength=len(frame.species))
+        values = np.full((n_species, 2), np.inf)
+        for s in np.unique(frame.species[counts > 0]):
+            mine = counts[(frame.species == s) & (counts > 0)]
+            values[s] = mine.min(), mine.mean()
+        smallest.add(values.reshape(-1))
+    limits = [
+        _extrapolated(column, farthest=3 * FARTHEST_EXTRAPOLATION, least=1.0)  # they go with the cube of distances
+        for column in smallest.columns()
+    ]
+    return np.array(limits).reshape(n_species, 2)
+
+
+class _Smallest:
+    """The `TAIL_FRAMES` smallest of several quantities, one value of each per frame."""
+
+    def __init__(self, quantities: int):
+        self._sorted = np.full((TAIL_FRAMES + 1, quantities), np.inf)  # ascending, and room for one more frame
+
+    def add(self, values) -> None:
+        """Values (quantities,) of a frame; infinite where it has none."""
+        self._sorted[-1] = values
+        smaller = self._sorted[-1] < self._sorted[-2]
+        self._sorted[:, smaller] = np.sort(self._sorted[:, smaller], axis=0)
+
+    def columns(self) -> list[np.ndarray]:
+        """The smallest values of each quantity, in ascending order."""
+        return [column[np.isfinite(column)] for column in self._sorted[:TAIL_FRAMES].T]
+
+
+def _extrapolated(smallest, *, farthest: float, least: float = 0.0) -> float:
+    """What the smallest value would be in `FURTHER_FRAMES` times as many frames; 0 without any.
+
+        R = r_1 - min(max(theta log(FURTHER_FRAMES), least), farthest r_1),     theta = SUM_{n < k} (r_k - r_n) / (k - 1)
+
+    with r_1 <= r_2 <= ... the smallest values, one of each frame, and k = `TAIL_FRAMES` or all of them: the smallest values of a sample
+    end in a tail that is nearly exponential (Weissman, J. Am. Stat. Assoc. 73, 812 (1978)).
+
+    Args:
+        smallest: r_1, r_2, ...
+        farthest: share of r_1 by which it is extrapolated at most.
+        least: by which it is extrapolated at least: 1 for whole numbers, whose tail may have no width.
+    """
+    if len(smallest) == 0:
         return 0.0
-    spread = np.mean(nearest[-1] - nearest[:-1]) if len(nearest) > 1 else 0.0
-    return float(nearest[0] - min(spread * np.log(FURTHER_FRAMES), FARTHEST_EXTRAPOLATION * nearest[0]))
+    spread = np.mean(smallest[-1] - smallest[:-1]) if len(smallest) > 1 else 0.0
+    return float(smallest[0] - min(max(spread * np.log(FURTHER_FRAMES), least), farthest * smallest[0]))
 
 
 class Structures(NamedTuple):

@@ -16,7 +16,7 @@ from latte_ase.model.elements import symbols_of
 from latte_ase.model.potential import Architecture, Potential, feature_constants, init_params
 from latte_ase.training.batches import DTYPE, Batches
 from latte_ase.training.config import Config
-from latte_ase.training.dataset import Frame, closest_approaches, compositions
+from latte_ase.training.dataset import Frame, closest_approaches, compositions, fewest_neighbours
 
 
 def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
@@ -49,7 +49,7 @@ def _elements(frames) -> tuple[str, ...]:
 
 
 def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 64) -> Potential:
-    """The potential with feature scales, energy scale and repulsion ranges of these frames."""
+    """The potential with feature scales, energy scale and domain of these frames."""
     species = len(potential.elements)
     chosen = [frames[k] for k in _sample(frames, species, sample)]
     batches = Batches(potential, chosen, 4)
@@ -68,6 +68,7 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         "deviation": deviation,
         "scale": np.array(max(scale, 1e-3)),
         "repulsion_range": closest_approaches(frames, species),
+        "fewest_neighbours": fewest_neighbours(frames, species, potential.domain.radius),
     }
     return replace(potential, constants=constants)
 

@@ -87,19 +87,6 @@ def _warn_of_what_a_fit_cannot_do(frames: Sequence[Frame], counts: np.ndarray, e
         )
 
 
-def are_given(potential: Potential) -> bool:
-    """Whether the E0 of a model are energies that were given, of isolated atoms as a rule, and not a fit to total energies.
-
-    Where they were fitted, the network holds the rest of the energy of an atom, so that nobody knows the model's energy of an
-    isolated atom, and no other E0 can take their place but by another fit.
-    """
-    finetuning, recipe = (potential.metadata.get(name) or {} for name in ("finetuning", "recipe"))
-    if finetuning:
-        return bool(finetuning.get("energies"))
-    data = recipe.get("data", {})
-    return bool(data.get("isolated_atoms") or data.get("reference_energies"))
-
-
 def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     """E0 shifted, element by element, so that mean errors of the total energy vanish.
 

@@ -15,6 +15,7 @@ from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Committee
 from latte_ase.model.potential import Potential
 from latte_ase.uncertainty.assessment import calibrated
+from latte_ase.uncertainty.limit import with_limit
 
 
 def ensemble(models: Sequence[Any], *, held_out: Any, keys: Mapping[str, str] | None = None) -> Potential:
@@ -50,7 +51,7 @@ def ensemble(models: Sequence[Any], *, held_out: Any, keys: Mapping[str, str] | 
     held = labelled_frames(read_frames(held_out, keys=keys), ("energy", "forces"), "the held-out frames")
     members = jax.tree.map(lambda *arrays: np.stack(arrays), *(_params_for(p, first) for p in potentials))
     shifts = np.stack([p.reference_energies - first.reference_energies for p in potentials])
-    return calibrated(replace(first, committee=Committee(members, shifts=shifts)), held)[0]
+    return with_limit(calibrated(replace(first, committee=Committee(members, shifts=shifts)), held)[0], held)
 
 
 def _of_frames(potential: Potential) -> list[np.ndarray]:

@@ -35,6 +35,7 @@ from latte_ase.training.batches import DTYPE, Batches, training_program
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty.assessment import calibrated
+from latte_ase.uncertainty.limit import with_limit
 
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Values of the ridge; the one with the highest likelihood on the held-out frames is used."""
@@ -86,7 +87,7 @@ def last_layer(
         if best is None or found.likelihood > best[0]:
             best = found.likelihood, candidate
     assert best is not None
-    return best[1]
+    return with_limit(best[1], structures)
 
 
 def _loss_weights(potential: Potential) -> tuple[float, float]:

@@ -84,6 +84,19 @@ def test_excursions_are_those_of_one_piece(engine, name):
             assert set(a.atoms) == set(b.atoms) or a.distance == pytest.approx(b.distance, abs=1e-9)
 
 
+@pytest.mark.parametrize("limits", [[[50.0, 0.0], [3.0, 0.0]], [[0.0, 50.0], [0.0, 0.0]]], ids=["atom", "average"])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_neighbours_are_counted_as_in_one_piece(tiny_potential, name, limits):
+    potential = tiny_potential(reach=0.1)
+    known = {**potential.constants, "fewest_neighbours": np.array(limits)}
+    engine = Engine(replace(potential, constants=known), dtype="float64", skin=0.0)
+    atoms = SYSTEMS[name]
+    expected = engine.excursions(atoms)
+    assert [(e.element, e.limit) for e in expected] or name in ("one", "one with images", "smaller than the cutoff")
+    for size in (5, 37):
+        assert [e[2:] for e in spatial_chunks.excursions(engine, atoms, size)] == [e[2:] for e in expected]
+
+
 def test_pairs_that_never_met_are_found_across_chunks(tiny_potential):
     potential = tiny_potential()
     never = {**potential.constants, "repulsion_range": np.array([[1.0, 0.0], [0.0, 1.0]])}

@@ -73,6 +73,12 @@ def test_its_features_are_scaled_by_what_they_are(potential):
         assert not np.allclose(extended.constants["mean"][1], extended.constants["mean"][0])
     np.testing.assert_array_equal(extended.constants["mean"][[0, 2]], potential.constants["mean"])
     assert (extended.constants["repulsion_range"][[1, 3]] == 0).all()
+    assert extended.domain.fewest is None
+    known = replace(
+        potential, constants={**potential.constants, "fewest_neighbours": np.array([[1.0, 2.0], [3.0, 4.0]])}
+    )
+    found = with_elements(known, clusters("CNAu2")).domain.fewest
+    np.testing.assert_array_equal(found, [[1, 2], [0, 0], [3, 4], [0, 0]])
 
 
 def test_known_elements_alone_change_nothing(potential):

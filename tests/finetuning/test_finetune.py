@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import latte_ase
 from latte_ase import finetune
 from latte_ase.finetuning import replay
-from latte_ase.finetuning.finetune import with_repulsion_outside
+from latte_ase.finetuning.finetune import with_wider_domain
 from latte_ase.io import model_file
 from latte_ase.io.model_file import save_model
 from latte_ase.io.pretrained import models_folder
@@ -269,14 +269,27 @@ def test_labels_in_other_units_are_refused_before_a_step(base):
 def test_repulsion_stays_out_of_the_new_frames(base):
     close = bulk("Cu", cubic=True)
     close.set_distance(0, 1, 1.9, fix=0)
-    ranges = with_repulsion_outside(base, prepare(base, [close])).constants["repulsion_range"]
+    ranges = with_wider_domain(base, prepare(base, [close])).constants["repulsion_range"]
     assert ranges[0, 0] == pytest.approx(1.9) and base.constants["repulsion_range"][0, 0] > 1.9
 
 
 def test_repulsion_is_taken_from_pairs_that_meet_for_the_first_time(base):
     unmet = replace(base, constants={**base.constants, "repulsion_range": np.zeros((1, 1))})
-    ranges = with_repulsion_outside(unmet, prepare(unmet, [bulk("Cu", cubic=True)])).constants["repulsion_range"]
+    ranges = with_wider_domain(unmet, prepare(unmet, [bulk("Cu", cubic=True)])).constants["repulsion_range"]
     assert ranges[0, 0] == pytest.approx(3.61 / 2**0.5)
+
+
+def test_fewer_neighbours_are_in_the_domain_where_the_new_frames_have_them(base):
+    (known,) = base.domain.fewest
+    layer = bulk("Cu", cubic=True)[:2]  # with its images
+    layer.pbc[2] = False
+    ((atom, average),) = with_wider_domain(base, prepare(base, [layer])).domain.fewest
+    assert 0 < atom < known[0] and 0 < average < known[1]
+    dense = bulk("Cu", a=3.0, cubic=True)
+    np.testing.assert_array_equal(with_wider_domain(base, prepare(base, [dense])).domain.fewest, [known])
+    constants = {name: array for name, array in base.constants.items() if name != "fewest_neighbours"}
+    older = replace(base, constants=constants)  # a file that does not say what the old frames had
+    assert with_wider_domain(older, prepare(older, [layer])).domain.fewest is None
 
 
 def test_low_rank_adapts_and_a_function_chooses_the_rank(base):

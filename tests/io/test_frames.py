@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from ase.neighborlist import neighbor_list
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from latte_ase.geometry.buckets import Buckets
@@ -14,7 +15,7 @@ from latte_ase.geometry.graph import lay_out
 from latte_ase.io.frames import read_frames
 from latte_ase.io.labels import count_labels, label
 from latte_ase.training.batches import buckets_of, make_batch
-from latte_ase.training.dataset import closest_approaches, compositions, prepare, split
+from latte_ase.training.dataset import closest_approaches, compositions, fewest_neighbours, prepare, split
 from latte_ase.training.reference_energies import fit_reference_energies
 
 
@@ -213,6 +214,43 @@ def test_an_odd_frame_does_not_open_the_domain(tiny_potential):
     found = closest_approaches(dimers([1.0, 1.9, 2.0, 2.1], potential), 1)
     assert found[0, 0] == pytest.approx(0.95)
     assert closest_approaches(dimers([1.4] * 5, potential), 1)[0, 0] == pytest.approx(1.4)
+
+
+def clusters(sizes, potential):
+    """A prepared frame of each number of oxygen atoms, all within 1 Angstrom, and one far away."""
+    line = np.linspace(0, 1, 60)
+    return prepare(
+        potential,
+        [Atoms(f"O{n + 1}", [*((x, 0, 0) for x in line[:n]), (0, 0, 50)]) for n in sizes],
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "atom"),
+    [
+        ([30] * 30, 29 - 1),  # whole numbers, whose tail has no width
+        ([*range(30, 50)], 29 - 0.15 * 29),  # the fewest may be this much fewer at most
+        ([4] * 30, 3 - 0.15 * 3),
+        ([2, 30, 30], 1 - 0.15),  # an odd frame does not open the domain to isolated atoms
+    ],
+)
+def test_fewest_neighbours_are_extrapolated_like_distances(sizes, atom, tiny_potential):
+    """Atoms without neighbours are left out.  In these frames every other atom has as many as the average."""
+    found = fewest_neighbours(clusters(sizes, tiny_potential("latte", ("O",))), 1, 3.0)
+    np.testing.assert_allclose(found, [[atom, atom]], rtol=1e-12)
+
+
+def test_fewest_neighbours_are_those_of_each_element_and_within_the_radius(frames):
+    for atoms, prepared in zip(*frames, strict=True):
+        distances = neighbor_list("d", atoms, 2.9)
+        radius = float(np.median(distances)) if len(distances) else 1.0
+        counts = np.bincount(neighbor_list("i", atoms, radius), minlength=len(atoms))
+        found = fewest_neighbours([prepared], 3, radius)
+        for s, z in enumerate((1, 8)):
+            mine = counts[(atoms.numbers == z) & (counts > 0)]
+            expected = [mine.min(), mine.mean()] if len(mine) else [0, 0]
+            np.testing.assert_allclose(found[s], [n - min(1.0, 0.15 * n) for n in expected], rtol=1e-12)
+        assert (found[2] == 0).all()
 
 
 @pytest.mark.parametrize("n, fraction, held", [(50, 0.1, 5), (50, 0.0, 1), (7, 0.5, 4)])

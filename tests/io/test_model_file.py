@@ -160,6 +160,18 @@ def test_a_changed_description_is_refused(file, old, new, message):
         model_file.load(file)
 
 
+def test_the_fewest_neighbours_are_kept_and_need_not_be_there(potential, tmp_path):
+    assert potential.domain.fewest is None
+    fewest = np.array([[3.25, 7.5], [1.0, 2.0]])
+    known = replace(potential, constants={**potential.constants, "fewest_neighbours": fewest})
+    domain = model_file.load(save_model(known, tmp_path / "known.safetensors")).domain
+    np.testing.assert_array_equal(domain.fewest, fewest)
+    wrong = replace(potential, constants={**potential.constants, "fewest_neighbours": fewest[0]})
+    message = r"'constants/fewest_neighbours' has the shape \(2,\); its architecture needs \(2, 2\)"
+    with pytest.raises(ModelFileError, match=message):
+        model_file.load(save_model(wrong, tmp_path / "wrong.safetensors"))
+
+
 def test_a_text_file_is_refused(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_text("3\n\nO 0 0 0\nH 0 0 1\nH 0 1 0\n" * 10)

@@ -181,3 +181,22 @@ def test_a_potential_of_cace_has_the_published_number_of_parameters(options, ele
     architecture = Architecture(elements=tuple(elements.split()), descriptor=descriptor, hidden=hidden, linear=True)
     params = jax.eval_shape(lambda: init_params(architecture, jax.random.key(0)))
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
+
+
+def test_whether_reference_energies_are_given(tiny_potential):
+    potential = tiny_potential()
+    data = {"isolated_atoms": "", "reference_energies": {}}
+    given = {
+        name: {"recipe": {"data": data | {name: value}}}
+        for name, value in (("isolated_atoms", "a.xyz"), ("reference_energies", {"Cu": 0.0}))
+    }
+    for metadata, expected in (
+        ({}, False),
+        ({"recipe": {"data": data}}, False),
+        *((m, True) for m in given.values()),
+        ({"finetuning": {"strategy": "full"}}, False),
+        ({"finetuning": {"energies": {"Cu": 0.0}}}, True),
+        ({"finetuning": "text", "recipe": [1]}, False),  # a file may hold anything
+    ):
+        found = replace(potential, metadata=metadata)
+        assert found.reference_energies_are_given is found.domain.isolated is expected

@@ -186,6 +186,31 @@ def test_a_strict_calculator_stops_a_run_that_leaves_the_domain(silicon, calcula
         run(silicon, calculator(strict=True), 10)
 
 
+@pytest.fixture
+def uncertain(calculator):
+    """Function (limit, **options) -> calculator of latte-si whose committee has this limit."""
+
+    def make(limit, **options):
+        potential = calculator().potential
+        limited = replace(potential, committee=replace(potential.committee, limit=limit))
+        return LatteCalculator(limited, dtype="float64", skin=0.3, **options)
+
+    return make
+
+
+def test_the_committee_is_asked_by_the_loop_that_is_compiled_already(silicon, uncertain):
+    calc = uncertain(1e9)
+    run(silicon, calc, 20, interval=5)
+    assert calc.stats.compilations <= 1
+    assert calc.stats.calls == 21 + calc.potential.committee.asked  # once, at the start
+
+
+def test_a_strict_calculator_stops_a_run_that_its_committee_is_uncertain_of(silicon, uncertain):
+    silicon.rattle(0.05, seed=1)
+    with pytest.raises(DomainError, match="of Si8 are uncertain by up to"):
+        run(silicon, uncertain(1e-6, strict=True), 10)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

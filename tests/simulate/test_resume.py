@@ -64,7 +64,7 @@ class Interrupted(LatteCalculator):
         self.__dict__ |= other.__dict__
         self.after = after
 
-    def watch_domain(self, atoms):
+    def watch_domain(self, atoms, member_forces=None):
         if self.stats.calls > self.after:
             raise KeyboardInterrupt
 

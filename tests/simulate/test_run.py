@@ -48,3 +48,27 @@ def test_the_last_step_has_the_positions_of_the_atoms_to_the_last_bit(silicon, c
     moved = run.snapshot.positions - silicon.positions
     np.testing.assert_allclose(moved, units.fs * silicon.get_velocities(), atol=1e-4)
     assert np.abs(moved).max() > 0.005
+
+
+@pytest.mark.parametrize("steps", [0, 30])
+def test_members_give_the_forces_of_the_last_step(silicon, calculator, ensembles, steps):
+    """In the middle of a run, whose numbers stay what they are."""
+    silicon.rattle(0.05, seed=1)
+    calc, other = calculator(), calculator()
+    runs = [
+        Run(silicon, engine, ensembles["CellRescaling"], timestep=units.fs) for engine in (calc.engine, other.engine)
+    ]
+    for one in runs:
+        one.begin(seed=0)
+        while one.snapshot.step < steps:
+            one.advance(steps)
+    atoms = silicon.copy()
+    atoms.set_cell(runs[0].snapshot.cell)
+    atoms.positions[:] = runs[0].snapshot.positions
+    expected = calculator().engine.evaluate_members(atoms, 3)[1]
+    np.testing.assert_allclose(runs[0].member_forces(3), expected, rtol=0, atol=1e-10)
+    assert np.ptp(expected, axis=0).max() > 1e-6
+    for one in runs:
+        while one.snapshot.step < steps + 10:
+            one.advance(steps + 10)
+    np.testing.assert_array_equal(runs[0].snapshot.positions, runs[1].snapshot.positions)

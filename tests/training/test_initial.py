@@ -8,7 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from latte_ase import LatteCalculator
 from latte_ase.io.labels import label
-from latte_ase.training.dataset import prepare
+from latte_ase.training.dataset import closest_approaches, fewest_neighbours, prepare
 from latte_ase.training.initial import _sample, with_constants
 
 
@@ -45,3 +45,12 @@ def test_frames_of_a_rare_element_are_in_the_sample(tiny_potential, frames):
     many[3] = many[700] = rare
     found = _sample(many, 2, 64)
     assert {3, 700} <= set(found) and len(found) < 80
+
+
+def test_the_domain_is_that_of_the_frames(tiny_potential, frames):
+    potential = tiny_potential("latte", repulsion=False)
+    prepared = prepare(potential, frames)
+    domain = with_constants(potential, prepared).domain
+    np.testing.assert_array_equal(domain.closest, closest_approaches(prepared, 2))
+    np.testing.assert_array_equal(domain.fewest, fewest_neighbours(prepared, 2, domain.radius))
+    assert (domain.fewest > 0).all()

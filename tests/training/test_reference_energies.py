@@ -14,7 +14,7 @@ from latte_ase.prediction import predict
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
-from latte_ase.training.reference_energies import are_given, initial, moved, refitted, with_those_of
+from latte_ase.training.reference_energies import initial, moved, refitted, with_those_of
 
 MODEL = {"name": "tiny", "contractions": "2,-:2,a,a", "cutoff": 4.0, "elements": ["Al", "Cu"], "hidden": [8]}
 SYMBOLS = ("AlCu", "Al2Cu", "AlCu3", "Cu2")
@@ -80,22 +80,6 @@ def test_what_a_fit_cannot_do_is_told(potential, frames):
     atom.calc = SinglePointCalculator(atom, energy=-1.0)
     with pytest.warns(UserWarning, match=r"1 of the frames with an energy are isolated atoms.*Set isolated_atoms"):
         initial(config, potential, [*frames, *prepare(potential, [atom])])
-
-
-def test_whether_they_are_given(potential):
-    data = {"isolated_atoms": "", "reference_energies": {}}
-    given = {
-        name: {"recipe": {"data": data | {name: value}}}
-        for name, value in (("isolated_atoms", "a.xyz"), ("reference_energies", {"Cu": 0.0}))
-    }
-    for metadata, expected in (
-        ({}, False),
-        ({"recipe": {"data": data}}, False),
-        *((m, True) for m in given.values()),
-        ({"finetuning": {"strategy": "full"}}, False),
-        ({"finetuning": {"energies": {"Cu": 0.0}}}, True),
-    ):
-        assert are_given(replace(potential, metadata=metadata)) is expected
 
 
 def test_without_energies_there_is_nothing_to_fit(potential, frames):

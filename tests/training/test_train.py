@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -243,6 +244,9 @@ def test_fitted_reference_energies_leave_no_common_error_and_given_ones_stay(dat
     assert common > 0.01 if given else common < 1e-6
     mean = 1e3 * np.abs(errors / 4).mean()
     assert result.potential.metadata["metrics"]["valid_energy_mae"] == pytest.approx(mean, rel=1e-3)
+    # the energy of an isolated atom is E0, which means something only where it was given
+    lone = [e.subject for e in found.engine.excursions(Atoms("Cu"))]
+    assert lone == ([] if given else [("Cu",)])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""A structure compared with the domain of use while its pair list is reused: as strict as on a fresh list, and cheap.
+
+A survey looks at all pairs of the list.  It notes those atoms and pairs that could leave the domain before any distance has
+changed by the allowance a, and until then only these are looked at.  With G the deformation since the survey, s and S its smallest and
+largest singular value, and m the two largest displacements |w_i| of w = u - u_survey G together, a distance d of the survey is
+now between s d - m and S d + m.  So a pair that was farther than its limit R by a cannot be nearer than R while
+
+    s (R + a) - m >= R,
+
+and an atom that has enough neighbours nearer than r_c - a keeps enough of them within r_c while
+
+    S (r_c - a) + m <= r_c.
+
+Where either fails there is a new survey.  (Pairs that the list lacks are beyond r_c, by the rule of its reuse.)
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from latte_ase.geometry.neighbours import VerletList
+from latte_ase.model.domain import Domain, Excursion
+
+ALLOWANCES = (1.0, 0.75, 0.5, 0.25)
+"""Of the skin."""
+LIFETIME = 12
+"""Calls that a list serves in dynamics with the default skin: over these a survey's cost is spread."""
+
+
+class _Survey(NamedTuple):
+    """What was seen when all pairs were looked at.
+
+    Attributes:
+        displacements: (atoms, 3) u then, Angstrom.
+        deformation: (3, 3) F then.
+        allowance: a in Angstrom.
+        near: (suspects,) int, pairs that may come too close, one direction of each.
+        counts: (atoms,) neighbours that an atom keeps.
+        doubtful: (atoms,) bool, which of them may be too few.
+        loose: (pairs,) int, pairs of those atoms.
+    """
+
+    displacements: np.ndarray
+    deformation: np.ndarray
+    allowance: float
+    near: np.ndarray
+    counts: np.ndarray
+    doubtful: np.ndarray
+    loose: np.ndarray
+
+
+class DomainWatch:
+    """Compares a structure with a domain, by means of its pair list.
+
+    Args:
+        domain: of the potential.
+        species: (atoms,) int.
+        verlet: the list, at the potential's cutoff.
+    """
+
+    def __init__(self, domain: Domain, species, verlet: VerletList):
+        self.domain, self.species, self._verlet = domain, np.asarray(species), verlet
+        self._survey: _Survey | None = None
+        self._farthest = domain.reach.max()
+
+    @cached_property
+    def _reach(self) -> np.ndarray:
+        """(pairs,) in Angstrom: a pair that is nearer is outside."""
+        pairs = self._verlet.pairs
+        return self.domain.reach[self.species[pairs.i], self.species[pairs.j]]
+
+    def excursions(self, displacements, deformation) -> list[Excursion]:
+        """What is outside now.
+
+        Args:
+            displacements: (atoms, 3) u since the list build, Angstrom.
+            deformation: (3, 3) F since then.
+        """
+        if not self.domain.known:
+            return []
+        survey = self._survey
+        if survey is None or not self._serves(survey, displacements, deformation):
+            survey = self._survey = self._look_at_all(displacements, deformation)
+        found: list[Excursion] = []
+        pairs = self._verlet.pairs
+        if len(survey.near):
+            distances = np.sqrt(self._squares(displacements, deformation, survey.near))
+            found += self.domain.contacts(self.species, pairs.i[survey.near], pairs.j[survey.near], distances)
+        if survey.doubtful.any():
+            squares = self._squares(displacements, deformation, survey.loose)
+            now = np.bincount(pairs.i[survey.loose][squares < self.domain.radius**2], minlength=len(self.species))
+            found += self.domain.sparse(self.species, np.where(survey.doubtful, now, survey.counts))
+        return found
+
+    def _serves(self, survey: _Survey, displacements, deformation) -> bool:
+        """Whether what the survey left out is still inside."""
+        smallest = largest = 1.0
+        moved = survey.displacements
+        if not (deformation == survey.deformation).all():
+            change = np.linalg.solve(survey.deformation, deformation)
+            largest, _, smallest = np.linalg.svd(change, compute_uv=False)
+            moved = moved @ change
+        moved = displacements - moved
+        squares = np.einsum("ia,ia->i", moved, moved)
+        # an atom alone meets its own images, which move with it
+        motion = np.sqrt(np.partition(squares, -2)[-2:]).sum() if len(squares) > 1 else 0.0
+        allowance, radius = survey.allowance, self.domain.radius
+        if smallest * allowance - motion < max(1 - smallest, 0) * self._farthest:
+            return False
+        return self.domain.fewest is None or largest * (radius - allowance) + motion <= radius
+
+    def _look_at_all(self, displacements, deformation) -> _Survey:
+        pairs = self._verlet.pairs
+        still = not displacements.any() and (deformation == np.eye(3)).all()
+        squares = _squared(pairs.edge) if still else self._squares(displacements, deformation, slice(None))
+        forward, best = pairs.i <= pairs.j, None
+        for share in ALLOWANCES:
+            allowance = share * self._verlet.skin
+            near = np.flatnonzero(forward & (squares < (self._reach + allowance) ** 2))
+            counts, doubtful = self._counts(squares, allowance)
+            loose = np.flatnonzero(doubtful[pairs.i]) if doubtful.any() else np.zeros(0, np.int64)
+            cost = len(near) + len(loose) + len(squares) * (1 / share - 1) / LIFETIME
+            if best is None or cost < best[0]:
+                best = cost, (allowance, near, counts, doubtful, loose)
+            if len(squares) * (1 / share - 1) / LIFETIME > best[0]:
+                break
+        assert best is not None
+        return _Survey(displacements.copy(), deformation.copy(), *best[1])
+
+    def _counts(self, squares, allowance: float):
+        """(atoms,) neighbours that stay until the next survey, and (atoms,) whether they, or those of the element on average, may
+        be too few."""
+        fewest, species = self.domain.fewest, self.species
+        if fewest is None:
+            return np.zeros(len(species), np.int64), np.zeros(len(species), bool)
+        near = squares < max(self.domain.radius - allowance, 0) ** 2
+        counts = np.bincount(self._verlet.pairs.i[near], minlength=len(species))
+        atoms = np.bincount(species, minlength=len(fewest))
+        average = np.bincount(species, counts, minlength=len(fewest)) / np.maximum(atoms, 1)
+        return counts, (counts < fewest[species, 0]) | (average < fewest[:, 1])[species]
+
+    def _squares(self, displacements, deformation, chosen) -> np.ndarray:
+        """(chosen,) squared distances in Angstrom^2."""
+        pairs = self._verlet.pairs
+        edges = pairs.edge[chosen] @ deformation
+        edges += displacements[pairs.j[chosen]]
+        edges -= displacements[pairs.i[chosen]]
+        return _squared(edges)
+
+
+def _squared(edges) -> np.ndarray:
+    return np.einsum("pa,pa->p", edges, edges)
