@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from latte_ase.cli.label_keys import Keys, label_keys
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
     file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
     plot: Annotated[Path | None, typer.Option(help="where to write the parity plot")] = Path("parity.png"),
     labels: Annotated[str, typer.Option(help="labels to compare, of energy and forces")] = "energy,forces",
+    key: Keys = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
 ):
     """Print errors of a model on labelled structures, per element, and draw a parity plot."""
@@ -25,7 +28,7 @@ def evaluate(
 
     compared = tuple(labels.replace(",", " ").split())
     show = functools.partial(track, description="evaluating")
-    result = evaluation.evaluate(model, file, labels=compared, dtype=dtype, progress=show)
+    result = evaluation.evaluate(model, file, labels=compared, keys=label_keys(key), dtype=dtype, progress=show)
     m = result.metrics
     table = Table("", "MAE", "RMSE", "unit", title=f"{model} on {file.name}")
     if len(result.energy):

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from latte_ase.cli.label_keys import Keys, label_keys
+
 
 def finetune(
     model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
@@ -22,6 +24,7 @@ def finetune(
     ] = None,
     energy_weight: Annotated[float | None, typer.Option(help="weight of energies in the loss; 0 for none")] = None,
     force_weight: Annotated[float | None, typer.Option(help="weight of forces in the loss; 0 for none")] = None,
+    key: Keys = None,
     trust_labels: Annotated[
         bool, typer.Option("--trust-labels", help="use labels although they look as if their units were others")
     ] = False,
@@ -39,6 +42,7 @@ def finetune(
         valid=valid,
         strategy=strategy,
         replayed=replayed,
+        keys=label_keys(key),
         trust_labels=trust_labels,
         resume=resume,
         **training,

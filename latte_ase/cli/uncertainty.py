@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from latte_ase.cli.label_keys import Keys, label_keys
+
 
 def uncertainty(
     model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
@@ -15,6 +17,7 @@ def uncertainty(
     held_out: Annotated[Path, typer.Option(help="labelled structures that it was not trained on")],
     out: Annotated[Path, typer.Option(help="model file to write")],
     members: Annotated[int, typer.Option(help="number of members; an uncertainty costs as many force calls")] = 16,
+    key: Keys = None,
 ):
     """Add a committee of last layers to a model, for the uncertainty of its predictions."""
     from rich.progress import track
@@ -26,8 +29,9 @@ def uncertainty(
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder; give the name of a file, such as {out / 'certain.safetensors'}.")
     show = functools.partial(track, description="structures")
-    potential = last_layer(model, file, held_out=held_out, members=members, progress=show)
-    _print_coverage(assess(potential, held_out).metrics)
+    keys = label_keys(key)
+    potential = last_layer(model, file, held_out=held_out, members=members, keys=keys, progress=show)
+    _print_coverage(assess(potential, held_out, keys=keys).metrics)
     print(f"model: {save_model(potential, out)}")
 
 
