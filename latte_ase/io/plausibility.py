@@ -23,6 +23,8 @@ from latte_ase.io.labels import known_forces, label
 
 CLOSE = 0.5
 """Angstrom; frames in which no coordinate moved farther are compared."""
+SHIFTED = 1e-6
+"""Angstrom; frames in which no coordinate moved farther are the same but for a shift."""
 WINDOW = 30
 """Every frame is compared with so many that follow it."""
 FEWEST = 5
@@ -33,6 +35,8 @@ DOUBTFUL = 2.0
 """Slopes beyond this factor from 1 cause a warning."""
 WRONG = 4.0
 """Slopes beyond this factor from 1 and near a known ratio are refused."""
+CERTAIN, CERTAIN_PAIRS = 0.15, 8
+"""Largest relative uncertainty of a slope that is refused, and the fewest independent pairs."""
 NEAR = 1.6
 """Factor within which a slope is near a known ratio: the error of the rule is not smaller."""
 RATIOS = {
@@ -92,9 +96,11 @@ def check_plausibility(frames: Sequence[Atoms], origin: str = "the training set"
         f"(within {100 * slope.uncertainty:.0f} %, from {slope.pairs} pairs). Energies in eV and forces in eV/Angstrom are needed."
     )
     known = _known_ratio(slope.value, sum(map(len, frames)) / len(frames))
-    if known and not 1 / WRONG < slope.value < WRONG:
+    certain = slope.pairs >= CERTAIN_PAIRS and slope.uncertainty < CERTAIN
+    if known and certain and not 1 / WRONG < slope.value < WRONG:
         raise ValueError(f"Energies and forces do not belong together. {text} It looks as if {known}. {OVERRIDE}")
-    warnings.warn(f"{text} Look at the labels before you trust the model.", stacklevel=3)
+    guess = f" It looks as if {known}." if known else ""
+    warnings.warn(f"{text}{guess} Look at the labels before you trust the model.", stacklevel=3)
 
 
 OVERRIDE = (
@@ -106,6 +112,7 @@ OVERRIDE = (
 def _moved(frames) -> bool:
     """Whether atoms move against each other; a crystal that is only strained has forces of 0 by symmetry."""
     places = [a.get_scaled_positions(wrap=False) if a.cell.volume > 0 else a.positions for a in frames]
+    places = [p - p[0] for p in places]
     return any(p.shape == places[0].shape and not np.allclose(p, places[0], atol=1e-5) for p in places)
 
 
@@ -119,8 +126,9 @@ def _slope(frames: Sequence[Atoms], energies, forces) -> Slope | None:
         compared = np.zeros(len(group), bool)
         for ahead in range(1, min(WINDOW, len(group) - 1) + 1):
             moved = positions[ahead:] - positions[:-ahead]
+            moved -= moved.mean(axis=1, keepdims=True)  # a shift as a whole is no work
             largest = np.abs(moved).max(axis=(1, 2))
-            close = (largest > 0) & (largest < CLOSE)
+            close = (largest > SHIFTED) & (largest < CLOSE)
             moved = moved[close]
             weights = (moved**2).sum(axis=(1, 2)) ** -1.5
             changes = weights * (e[ahead:] - e[:-ahead])[close]

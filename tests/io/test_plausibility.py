@@ -146,3 +146,20 @@ def test_frames_of_several_structures_are_compared_with_their_like():
     mixed = [frame for pair in zip(first, second, strict=True) for frame in pair]
     with pytest.raises(ValueError, match="energies are in Hartree"):
         check_plausibility(mixed)
+
+
+@pytest.mark.filterwarnings("error")
+def test_shifts_as_a_whole_are_no_moves():
+    """A crystal of one atom per cell has one energy and no force wherever its atom is."""
+    frames = []
+    for k in range(20):
+        atoms = bulk("Cu")
+        atoms.positions += 0.01 * k
+        atoms.calc = SinglePointCalculator(atoms, energy=-0.0087518, forces=np.zeros((1, 3)))
+        frames.append(atoms)
+    check_plausibility(frames)
+
+
+def test_a_few_pairs_are_no_reason_to_refuse():
+    with pytest.warns(UserWarning, match="It looks as if forces are gradients, with the opposite sign"):
+        check_plausibility(rattled(np.random.default_rng(0), 7, 0.02, forces=-1.0))

@@ -39,7 +39,7 @@ def separate_densities(ranks: Sequence[int]) -> np.ndarray:
 def trace_free_tensors(ranks: Sequence[int]) -> np.ndarray:
     """Basis of all symmetric trace-free tensors, 2 rank + 1 variables each; those of one density span it too."""
     bases = [_span(trace_free_matrix(rank)) for rank in ranks]
-    rows, columns = np.cumsum([basis.shape for basis in bases], axis=0).T
+    rows, columns = np.cumsum(np.array([basis.shape for basis in bases]), axis=0).T
     whole = np.zeros((rows[-1], columns[-1]))
     for basis, row, column in zip(bases, rows, columns, strict=True):
         whole[row - basis.shape[0] : row, column - basis.shape[1] : column] = basis
