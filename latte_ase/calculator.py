@@ -51,12 +51,7 @@ class LatteCalculator(Calculator):
             Distances and neighbours are compared in every call.  The committee is asked about the first structure of a
             composition, where atoms jump (if not strict, at the jumps number 1, 2, 4, 8, ...), and once in a thousand calls;
             not about structures in chunks.
-        **ase_kwargs: arguments of `ase.calculators.calculator.Calculator`, such as `directory`.
-
-    Examples:
-        >>> from ase.build import bulk
-        >>> atoms = bulk("Si", cubic=True)
-        >>> atoms.calc = LatteCalculator.from_pretrained("latte-si")
+        atoms, label, directory: as of `ase.calculators.calculator.Calculator`.
     """
 
     implemented_properties: ClassVar = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
@@ -74,9 +69,11 @@ class LatteCalculator(Calculator):
         kernel: str = "auto",
         chunk: int | None = None,
         strict: bool = False,
-        **ase_kwargs: Any,
+        atoms: Atoms | None = None,
+        label: str | None = None,
+        directory: str | PathLike = ".",
     ):
-        super().__init__(**ase_kwargs)
+        super().__init__(atoms=atoms, label=label, directory=directory)
         self._computed: tuple[Structure, dict[str, Any]] | None = None
         self.engine = Engine(
             load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads, kernel=kernel
@@ -99,7 +96,9 @@ class LatteCalculator(Calculator):
         kernel: str = "auto",
         chunk: int | None = None,
         strict: bool = False,
-        **ase_kwargs: Any,
+        atoms: Atoms | None = None,
+        label: str | None = None,
+        directory: str | PathLike = ".",
     ) -> Self:
         """Calculator of a model given by name, folder, file, or hub address.
 
@@ -112,7 +111,7 @@ class LatteCalculator(Calculator):
             kernel: "xla", "pallas" or "auto".
             chunk: largest number of atoms that is computed in one piece.
             strict: whether structures outside the domain of use raise `DomainError`.
-            **ase_kwargs: arguments of `ase.calculators.calculator.Calculator`.
+            atoms, label, directory: as of `ase.calculators.calculator.Calculator`.
         """
         return cls(
             model,
@@ -123,7 +122,9 @@ class LatteCalculator(Calculator):
             kernel=kernel,
             chunk=chunk,
             strict=strict,
-            **ase_kwargs,
+            atoms=atoms,
+            label=label,
+            directory=directory,
         )
 
     @property
@@ -141,7 +142,7 @@ class LatteCalculator(Calculator):
         """Atomic numbers of the elements of the model."""
         return {int(z) for z in self.potential.architecture.numbers}
 
-    def set(self, **kwargs):
+    def set(self, **kwargs: Any) -> dict[str, Any]:
         """Refuse changes of settings, which are those of the constructor.
 
         Raises:
@@ -154,7 +155,12 @@ class LatteCalculator(Calculator):
             )
         return super().set()
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
         """Compute properties into `results`, with those that need no additional time.
 
         Raises:
@@ -209,7 +215,7 @@ class LatteCalculator(Calculator):
             return found | {"energy": total, "free_energy": total, "energies": energies}
         return found | self.engine.evaluate(atoms).results(atoms.cell.array)
 
-    def watch_domain(self, atoms, member_forces: Callable | None = None) -> None:
+    def watch_domain(self, atoms: Atoms, member_forces: Callable | None = None) -> None:
         """Warn once about each way in which structures are outside the model's domain, or, where strict, raise DomainError.
 
         Args:
@@ -232,7 +238,7 @@ class LatteCalculator(Calculator):
         # the caller's line is in ASE, many levels up; the text names the model and the atoms instead
         warnings.warn(text, DomainWarning, stacklevel=2)
 
-    def check_state(self, atoms, tol=0.0):
+    def check_state(self, atoms: Atoms, tol: float = 0.0):
         """Changes of a structure since the last calculation, of the quantities that this calculator reads.
 
         Every change counts, also one below `tol`.  (The comparison of ASE takes 0.1 ms, longer than forces of 9 atoms.)
@@ -251,7 +257,7 @@ class LatteCalculator(Calculator):
         }
         return [name for name, (now, then) in pairs.items() if not equal(now, then)]
 
-    def get_property(self, name, atoms=None, allow_calculation=True):
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True):
         """Property of a structure, see `ase.calculators.calculator.Calculator`.
 
         Raises:
@@ -266,12 +272,12 @@ class LatteCalculator(Calculator):
         with self.engine.exclusive():  # between here and the results no other thread's atoms may come
             return super().get_property(name, atoms, allow_calculation)
 
-    def calculate_properties(self, atoms, properties):
+    def calculate_properties(self, atoms: Atoms, properties: Sequence[str]):
         """Properties of a structure, see `ase.calculators.calculator.Calculator`."""
         with self.engine.exclusive():
             return super().calculate_properties(atoms, properties)
 
-    def warmup(self, sizes, like=None) -> int:
+    def warmup(self, sizes: int | Sequence[int], like: Atoms | None = None) -> int:
         """Compile functions for structures of some sizes ahead of time.
 
         Args:
@@ -291,7 +297,7 @@ class LatteCalculator(Calculator):
             compiled += self.engine.warm_up(_repeated(like, size))
         return compiled
 
-    def get_hessian(self, atoms=None) -> np.ndarray:
+    def get_hessian(self, atoms: Atoms | None = None) -> np.ndarray:
         """Second derivatives of the energy with respect to positions, by automatic differentiation.
 
         Use dtype="float64" for vibrations and phonons.
@@ -305,7 +311,7 @@ class LatteCalculator(Calculator):
         """
         return self.get_sparse_hessian(atoms).toarray()
 
-    def get_sparse_hessian(self, atoms=None):
+    def get_sparse_hessian(self, atoms: Atoms | None = None):
         """Hessian as a sparse array, without the zeros of atoms that do not interact; see `get_hessian`.
 
         Returns:
@@ -315,7 +321,7 @@ class LatteCalculator(Calculator):
         self.watch_domain(atoms)
         return self.engine.hessian(atoms)
 
-    def get_uncertainty(self, atoms=None) -> Uncertainty:
+    def get_uncertainty(self, atoms: Atoms | None = None) -> Uncertainty:
         """Standard deviations of energy, site energies and forces, for the cost of one force call per committee member.
 
         Args:

@@ -82,7 +82,7 @@ def evaluate(
     *,
     labels: Sequence[str] = ("energy", "forces"),
     keys: Mapping[str, str] | None = None,
-    device=None,
+    device: Any = None,
     dtype: str | None = None,
     progress: Callable | None = None,
 ) -> Evaluation:

@@ -27,7 +27,7 @@ from latte_ase.geometry.graph import Graph, join, pack
 from latte_ase.geometry.neighbours import Pairs, neighbour_list
 from latte_ase.geometry.structure import Structure
 from latte_ase.io.pretrained import load_model
-from latte_ase.io.structures import Structures, iterate_structures
+from latte_ase.io.structures import StructureSource, iterate_structures
 from latte_ase.model import derivatives
 from latte_ase.model.domain import DomainError
 from latte_ase.model.potential import Potential
@@ -61,18 +61,18 @@ class Prediction:
 
 def predict(
     model: Any,
-    structures: Structures,
+    structures: StructureSource,
     *,
     forces: bool = True,
     batch: int | None = None,
     chunk: int = spatial_chunks.ATOMS,
-    device=None,
+    device: Any = None,
     dtype: str | None = None,
     progress: Callable | None = None,
 ) -> Iterator[Prediction]:
     """Energies, forces and stress of many structures, computed in batches.
 
-    Structures are read when they are needed and results are yielded when they are ready, so neither has to fit into
+    StructureSource are read when they are needed and results are yielded when they are ready, so neither has to fit into
     memory.  The results are those of `LatteCalculator`.
 
     Args:

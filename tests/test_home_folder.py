@@ -43,9 +43,6 @@ def report(path):
 
 WRITES = {
     "model": lambda potential, path: save_model(potential, path),
-    "potential": lambda potential, path: (
-        potential.save(path) if hasattr(potential, "save") else save_model(potential, path)
-    ),
     "log": lambda _, path: log(path),
     "trajectory.traj": lambda _, path: trajectory(path),
     "checkpoint": checkpoint,

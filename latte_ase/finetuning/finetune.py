@@ -27,6 +27,7 @@ from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.labels import count_labels
 from latte_ase.io.model_file import save_model
 from latte_ase.io.pretrained import FILE, find, load_model, refuse_shipped_name
+from latte_ase.io.structures import StructureSource
 from latte_ase.model.potential import Potential
 from latte_ase.settings import Count, Energy, Share, Symbol, check_value, field_types
 from latte_ase.training import reference_energies
@@ -73,14 +74,14 @@ class _Frames:
 
 
 def finetune(
-    model,
-    frames,
+    model: Potential | str | os.PathLike,
+    frames: StructureSource,
     *,
     out: str | Path | None = None,
-    valid=None,
+    valid: StructureSource | None = None,
     valid_fraction: float = 0.1,
     strategy: str | Callable[[Potential], Parametrisation] = "full",
-    replayed=None,
+    replayed: StructureSource | None = None,
     energies: dict[str, float] | None = None,
     keys: Mapping[str, str] | None = None,
     trust_labels: bool = False,

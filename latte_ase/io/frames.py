@@ -1,4 +1,4 @@
-"""Structures as files and ASE's Atoms hold them."""
+"""StructureSource as files and ASE's Atoms hold them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from os import PathLike
 from ase import Atoms
 
 from latte_ase.io.labels import with_keys
-from latte_ase.io.structures import Structures, frozen, iterate_structures
+from latte_ase.io.structures import StructureSource, frozen, iterate_structures
 
 
-def read_frames(source: Structures, *, keys: Mapping[str, str] | None = None) -> list[Atoms]:
-    """Structures from a file that `ase.io.read` knows, or from an iterable of Atoms and files.
+def read_frames(source: StructureSource, *, keys: Mapping[str, str] | None = None) -> list[Atoms]:
+    """StructureSource from a file that `ase.io.read` knows, or from an iterable of Atoms and files.
 
     Args:
         source: see `latte_ase.io.structures.iterate_structures`.  Of an iterable that is no list, such as a generator, copies
@@ -31,7 +31,7 @@ def read_frames(source: Structures, *, keys: Mapping[str, str] | None = None) ->
     return [with_keys(atoms, keys) for atoms in frames] if keys else frames
 
 
-def _stands_still(source: Structures) -> bool:
+def _stands_still(source: StructureSource) -> bool:
     """Whether structures stay as they are while further ones are read."""
     at_hand = isinstance(source, (str, PathLike, Atoms))
     return at_hand or (isinstance(source, (list, tuple)) and all(map(_stands_still, source)))

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -89,13 +90,13 @@ def file_sha256(path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def save_model(potential: Potential, path, **more_metadata) -> Path:
+def save_model(potential: Potential, path: str | os.PathLike, *, metadata: Mapping[str, Any] | None = None) -> Path:
     """Write a potential to one file, atomically.
 
     Args:
         potential: what to write.
         path: the file, by custom NAME.safetensors.
-        **more_metadata: added to `potential.metadata`.
+        metadata: added to `potential.metadata`.
 
     Returns:
         The path written.
@@ -128,7 +129,7 @@ def save_model(potential: Potential, path, **more_metadata) -> Path:
             "version": __version__,
             "units": UNITS,
             "architecture": architecture_to_json(potential.architecture),
-            "metadata": {**potential.metadata, **more_metadata},
+            "metadata": {**potential.metadata, **(metadata or {})},
         }
     )
     if len(text) > LONGEST_DESCRIPTION:

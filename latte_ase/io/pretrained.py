@@ -30,7 +30,7 @@ def list_models() -> list[str]:
     return sorted(p.parent.name for p in models_folder().glob(f"*/{FILE}"))
 
 
-def load_model(model) -> Potential:
+def load_model(model: Potential | str | os.PathLike) -> Potential:
     """Load a potential.
 
     Args:

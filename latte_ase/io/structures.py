@@ -1,4 +1,4 @@
-"""Structures one after the other, from files of any format that ASE reads, from Atoms, and from iterables of both.
+"""StructureSource one after the other, from files of any format that ASE reads, from Atoms, and from iterables of both.
 
 All reading of structures goes through `iterate_structures`, so that a file that cannot be read ends in the same kind of error
 everywhere: which file, what is wrong with it, what to do.
@@ -22,7 +22,7 @@ from ase.io import iread
 from ase.io.formats import UnknownFileTypeError, filetype, get_ioformat
 from ase.utils import string2index
 
-Structures: TypeAlias = "str | os.PathLike[str] | Atoms | Iterable[str | os.PathLike[str] | Atoms]"
+StructureSource: TypeAlias = "str | os.PathLike[str] | Atoms | Iterable[str | os.PathLike[str] | Atoms]"
 """What structures can be given as: a file, FILE@INDEX, ase.Atoms, or an iterable of these."""
 
 DATABASES = ("db", "json", "aselmdb")
@@ -33,9 +33,9 @@ MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 def iterate_structures(
-    source: Structures, *, progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None
+    source: StructureSource, *, progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None
 ) -> Iterator[Atoms]:
-    """Structures in order, each read when it is asked for.
+    """StructureSource in order, each read when it is asked for.
 
     Atoms come as they are, not as copies: an iterable may yield one object again and again and change it in between, so
     whoever keeps a structure beyond the next one keeps `frozen` of it.

@@ -88,11 +88,11 @@ class Committee:
     def __len__(self):
         return len(jax.tree.leaves(self.members)[0])
 
-    def params(self, params, member: int):
+    def params(self, params: dict[str, Any], member: int) -> dict[str, Any]:
         """Parameters of a member: those of the potential, with those of the member in their place."""
         return replaced(params, jax.tree.map(lambda a: a[member], self.members))
 
-    def uncertainty(self, energies, forces) -> Uncertainty:
+    def uncertainty(self, energies: np.ndarray, forces: np.ndarray) -> Uncertainty:
         """Standard deviations from the predictions of the members.
 
         Args:
@@ -106,7 +106,7 @@ class Committee:
             self.deviations(forces),
         )
 
-    def deviations(self, forces) -> np.ndarray:
+    def deviations(self, forces: np.ndarray) -> np.ndarray:
         """Standard deviations (atoms, 3) of the force components in eV/Angstrom, from forces (members, atoms, 3)."""
         return self.forces_factor * np.asarray(forces, np.float64).std(axis=0, ddof=1)
 

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ase.data import atomic_numbers
+from numpy.typing import ArrayLike
 
 from latte_ase.geometry.graph import Grouping
 from latte_ase.model import networks, repulsion
@@ -162,7 +163,7 @@ class Potential:
         """Copy that shares the arrays, which are never changed in place."""
         return replace(self, metadata=copy.deepcopy(self.metadata, memo))
 
-    def species(self, numbers) -> np.ndarray:
+    def species(self, numbers: ArrayLike) -> np.ndarray:
         """Species of atoms: indices into `elements`.
 
         Args:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from ase import Atoms
 
 from latte_ase.calculator import LatteCalculator
 from latte_ase.io.progress import progress_bar
@@ -38,17 +40,17 @@ class Summary(NamedTuple):
 
 
 def md(
-    atoms,
+    atoms: Atoms,
     calc: LatteCalculator,
     steps: int,
     *,
     timestep: float,
     ensemble: Ensemble = NVE(),  # noqa: B008 (immutable)
     seed: int | None = None,
-    trajectory=None,
-    log=None,
+    trajectory: str | Path | Any = None,
+    log: str | Path | None = None,
     interval: int = 100,
-    checkpoint=None,
+    checkpoint: str | Path | None = None,
     checkpoint_interval: int = 10_000,
     resume: bool = False,
     progress: bool = True,

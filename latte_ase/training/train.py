@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.io.frames import read_frames
@@ -27,7 +29,13 @@ from latte_ase.training.loss import metrics
 from latte_ase.training.optimiser import refuse_idle_decay
 
 
-def train(config, *, out: str | Path | None = None, resume: bool = False, report: Report | None = None) -> Result:
+def train(
+    config: str | Path | Mapping[str, Any] | Config,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+) -> Result:
     """Train a potential from scratch.
 
     Args:

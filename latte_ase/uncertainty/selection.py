@@ -17,7 +17,7 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase.calculator import LatteCalculator
-from latte_ase.io.structures import Structures, iterate_structures
+from latte_ase.io.structures import StructureSource, iterate_structures
 
 
 class Selected(NamedTuple):
@@ -32,7 +32,7 @@ class Selected(NamedTuple):
     uncertainty: float
 
 
-def select(model: Any, frames: Structures, count: int, *, progress: Callable | None = None) -> list[Selected]:
+def select(model: Any, frames: StructureSource, count: int, *, progress: Callable | None = None) -> list[Selected]:
     """Most informative frames, beginning with the most uncertain one.
 
     Args:

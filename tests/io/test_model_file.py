@@ -96,7 +96,7 @@ def test_a_round_trip_keeps_every_bit(model, tmp_path):
     found = model_file.load(save_model(potential, tmp_path / "new" / "folder" / "a.safetensors"))
     assert_identical(potential, found)
     assert found.metadata == potential.metadata
-    again = model_file.load(save_model(found, tmp_path / "b.safetensors", level="PBE"))
+    again = model_file.load(save_model(found, tmp_path / "b.safetensors", metadata={"level": "PBE"}))
     assert_identical(potential, again)
     assert again.metadata == potential.metadata | {"level": "PBE"}
 
@@ -313,7 +313,7 @@ def test_weights_that_are_not_finite_are_refused(potential, tmp_path, value):
 
 def test_a_description_too_long_to_be_read_is_not_written(potential, tmp_path):
     with pytest.raises(ValueError, match=r"has \d+ bytes of JSON; 524288 are allowed\. Leave data and histories out"):
-        save_model(potential, tmp_path / "a.safetensors", history=list(range(100_000)))
+        save_model(potential, tmp_path / "a.safetensors", metadata={"history": list(range(100_000))})
     assert not list(tmp_path.iterdir())
 
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 from latte_ase.simulate.state import State, System
@@ -61,7 +62,7 @@ class Ensemble(ABC):
 
     @staticmethod
     @abstractmethod
-    def advance(state: State, system: System, p: dict[str, Any], key) -> State:
+    def advance(state: State, system: System, p: dict[str, Any], key: jax.Array) -> State:
         """First part of a step, before the forces are computed.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -57,17 +57,17 @@ class Bussi(Ensemble):
     positive: ClassVar = ("temperature_K", "taut")
     scales_velocities: ClassVar = True
 
-    def parameters(self, *, freedom, mobile):
+    def parameters(self, *, freedom: int, mobile: int) -> dict[str, Any]:
         """Thermal energy in eV, relaxation time and degrees of freedom."""
         return {"kT": units.kB * self.temperature_K, "taut": self.taut, "freedom": freedom}
 
     @staticmethod
-    def advance(state, system, p, key):
+    def advance(state: State, system: System, p: dict[str, Any], key: jax.Array) -> State:
         """Scaling of the velocities, half a kick, drift."""
         state = rescale_velocities(state, system, p, key)
         return drift(kick(state, system, p["timestep"] / 2), p["timestep"])
 
     @staticmethod
-    def finish(state, system, p):
+    def finish(state: State, system: System, p: dict[str, Any]) -> State:
         """Half a kick."""
         return kick(state, system, p["timestep"] / 2)

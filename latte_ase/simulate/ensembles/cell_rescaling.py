@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ class CellRescaling(Ensemble):
     changes_cell: ClassVar = True
     scales_velocities: ClassVar = True
 
-    def parameters(self, *, freedom, mobile):
+    def parameters(self, *, freedom: int, mobile: int) -> dict[str, Any]:
         """Thermal energy, pressure, relaxation times and degrees of freedom."""
         return {
             "kT": units.kB * self.temperature_K,
@@ -86,7 +86,7 @@ class CellRescaling(Ensemble):
         }
 
     @staticmethod
-    def advance(state, system, p, key):
+    def advance(state: State, system: System, p: dict[str, Any], key: jax.Array) -> State:
         """Scaling of the velocities, half a kick, drift, scaling of the cell."""
         thermal, volume = jax.random.split(key)
         state = rescale_velocities(state, system, p, thermal)
@@ -94,6 +94,6 @@ class CellRescaling(Ensemble):
         return rescale_cell(state, system, p, volume)
 
     @staticmethod
-    def finish(state, system, p):
+    def finish(state: State, system: System, p: dict[str, Any]) -> State:
         """Half a kick."""
         return kick(state, system, p["timestep"] / 2)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from ase import units
 
 from latte_ase.simulate.ensembles.base import Ensemble
-from latte_ase.simulate.state import drift, kick
+from latte_ase.simulate.state import State, System, drift, kick
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Langevin(Ensemble):
     positive: ClassVar = ("temperature_K", "friction")
     conserves_momentum: ClassVar = False
 
-    def parameters(self, *, freedom, mobile):
+    def parameters(self, *, freedom: int, mobile: int) -> dict[str, Any]:
         """Thermal energy in eV and friction."""
         return {"kT": units.kB * self.temperature_K, "friction": self.friction}
 
     @staticmethod
-    def advance(state, system, p, key):
+    def advance(state: State, system: System, p: dict[str, Any], key: jax.Array) -> State:
         """Substeps B A O A."""
         dt = p["timestep"]
         state = drift(kick(state, system, dt / 2), dt / 2)
@@ -49,6 +49,6 @@ class Langevin(Ensemble):
         return drift(state._replace(velocities=kept * state.velocities + spread * noise), dt / 2)
 
     @staticmethod
-    def finish(state, system, p):
+    def finish(state: State, system: System, p: dict[str, Any]) -> State:
         """Substep B."""
         return kick(state, system, p["timestep"] / 2)

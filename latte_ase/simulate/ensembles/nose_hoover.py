@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from ase import units
@@ -65,7 +66,7 @@ class NoseHooverChain(Ensemble):
     tchain: int = 3
     positive: ClassVar = ("temperature_K", "tdamp", "tchain")
 
-    def parameters(self, *, freedom, mobile):
+    def parameters(self, *, freedom: int, mobile: int) -> dict[str, Any]:
         """Thermal energy in eV, degrees of freedom, and inertia of each thermostat."""
         kT = units.kB * self.temperature_K
         inertia = np.full(self.tchain, kT * self.tdamp**2)
@@ -77,11 +78,11 @@ class NoseHooverChain(Ensemble):
         return {"bath": np.zeros(self.tchain), "momentum": np.zeros(self.tchain)}
 
     @staticmethod
-    def advance(state, system, p, key):
+    def advance(state: State, system: System, p: dict[str, Any], key: jax.Array) -> State:
         """Thermostat, half a kick, drift."""
         return drift(kick(couple(state, system, p), system, p["timestep"] / 2), p["timestep"])
 
     @staticmethod
-    def finish(state, system, p):
+    def finish(state: State, system: System, p: dict[str, Any]) -> State:
         """Half a kick, thermostat."""
         return couple(kick(state, system, p["timestep"] / 2), system, p)
