@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -73,7 +74,7 @@ class LatteCalculator(Calculator):
         label: str | None = None,
         directory: str | PathLike = ".",
     ):
-        super().__init__(atoms=atoms, label=label, directory=directory)
+        super().__init__(atoms=atoms, label=label, directory=os.fspath(directory))
         self._computed: tuple[Structure, dict[str, Any]] | None = None
         self.engine = Engine(
             load_model(potential), device=device, dtype=dtype, skin=skin, threads=threads, kernel=kernel
@@ -215,7 +216,7 @@ class LatteCalculator(Calculator):
             return found | {"energy": total, "free_energy": total, "energies": energies}
         return found | self.engine.evaluate(atoms).results(atoms.cell.array)
 
-    def watch_domain(self, atoms: Atoms, member_forces: Callable | None = None) -> None:
+    def watch_domain(self, atoms: Atoms | Structure, member_forces: Callable | None = None) -> None:
         """Warn once about each way in which structures are outside the model's domain, or, where strict, raise DomainError.
 
         Args:
@@ -353,10 +354,11 @@ class LatteCalculator(Calculator):
             )
         return self.engine.descriptors(self._structure(atoms))
 
-    def _structure(self, atoms):
-        if atoms is None and self.atoms is None:
+    def _structure(self, atoms: Atoms | None) -> Atoms:
+        known = self.atoms if atoms is None else atoms
+        if known is None:
             raise ValueError("No structure was given and none was calculated before. Pass the atoms.")
-        return self.atoms if atoms is None else atoms
+        return known
 
     def _get_name(self) -> str:
         return "latte"  # in databases and trajectories
