@@ -14,6 +14,7 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from latte_ase import LatteCalculator, list_models, load_model
 from latte_ase.io import model_file
 from latte_ase.io.pretrained import models_folder
+from latte_ase.model.domain import DomainError
 
 MODELS = (
     "latte-3bpa",
@@ -154,3 +155,30 @@ def test_forces_and_stress_of_silicon_are_derivatives(silicon_calculator, name):
         numerical = calculate_numerical_stress(atoms, eps=1e-5)
         assert (np.abs(numerical) > 1e-6).all()
         np.testing.assert_allclose(atoms.get_stress(), numerical, rtol=0, atol=1e-7)
+
+
+CLUSTERS = {
+    "atom": Atoms("Si"),
+    "dimer": Atoms("Si2", [(0, 0, 0), (0, 0, 2.25)]),
+    "chain": Atoms("Si", cell=[2.25, 12, 12], pbc=(True, False, False)),
+    "layer": Atoms(
+        "Si2", [(0, 0, 0), (1.935, 1.117, 0.78)], cell=[(3.87, 0, 0), (1.935, 3.351, 0), (0, 0, 20)], pbc=(1, 1, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["latte-si", "latte-si-large"])
+def test_silicon_of_fewer_dimensions_is_outside_the_domain(name):
+    calc = LatteCalculator.from_pretrained(name, strict=True)
+    for kind, atoms in CLUSTERS.items():
+        with pytest.raises(DomainError, match="outside the range of .*: Si (with|has) .* neighbour"):
+            pytest.fail(f"{kind}: {calc.get_property('energy', atoms)}")
+    assert np.isfinite(calc.get_property("energy", bulk("Si", cubic=True)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_knows_its_fewest_neighbours_and_the_limit_of_its_committee(name):
+    potential = load_model(name)
+    assert set(potential.domain.neighbours) == set(potential.elements)
+    assert (potential.domain.fewest > 0).all() and 0.1 < potential.committee.limit < 5
+    assert potential.domain.isolated == (name == "latte-h2-combustion")  # all others have fitted E0

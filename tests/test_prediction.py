@@ -255,10 +255,15 @@ def test_impossible_options(calculator):
 
 def test_a_strict_calculator_is_strict_here_too():
     calc = LatteCalculator.from_pretrained("latte-si", strict=True)
-    far, near = (Atoms("Si2", [(0, 0, 0), (0, 0, z)]) for z in (2.4, 1.0))
+    far, near = bulk("Si", cubic=True), bulk("Si", cubic=True)
+    near.positions[1] = near.positions[0] + (0, 0, 1.0)
     results = predict(calc, [far, near])
     with pytest.raises(DomainError, match=r"Structure 1: .*Si-Si at 1\.000 Å"):
         list(results)
+    with pytest.raises(
+        DomainError, match=r"Structure 1: .*Si with 1 neighbour within 5 Å \(atom 0\) has fewer than the 5"
+    ):
+        list(predict(calc, [far, Atoms("Si2", [(0, 0, 0), (0, 0, 2.3)])]))
     with pytest.raises(DomainError):
         calc.get_hessian(near)
     assert len(list(predict(LatteCalculator.from_pretrained("latte-si"), [far, near]))) == 2
