@@ -171,7 +171,7 @@ CLUSTERS = {
 def test_silicon_of_fewer_dimensions_is_outside_the_domain(name):
     calc = LatteCalculator.from_pretrained(name, strict=True)
     for kind, atoms in CLUSTERS.items():
-        with pytest.raises(DomainError, match="outside the range of .*: Si (with|has) .* neighbour"):
+        with pytest.raises(DomainError, match=r"outside the range of .*: Si (with|has) .* neighbour"):
             pytest.fail(f"{kind}: {calc.get_property('energy', atoms)}")
     assert np.isfinite(calc.get_property("energy", bulk("Si", cubic=True)))
 

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.io import write
 
 from latte_ase import LatteCalculator, predict

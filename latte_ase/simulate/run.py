@@ -184,7 +184,7 @@ class Run:
             atoms = self._at_list.copy()
             atoms.set_cell(self.snapshot.cell)
             atoms.positions[:] = self.snapshot.positions
-            return self._twin.evaluate_members(atoms, count)[1]
+            return engine.evaluate_members(atoms, count)[1]  # on the twin's list, which it adopted
         method = Method(type(self.ensemble), engine.evaluator.program)
         done = self._progress.state
         start = Progress(done._replace(step=np.int32(-1)), done, np.int32(GOES_ON))  # forces are wanted, and no motion
