@@ -150,7 +150,7 @@ def sized(member: dict, elements: tuple[str, ...]) -> dict:
 
 def parameters(member: dict, elements: tuple[str, ...]) -> int:
     """How many parameters a member has."""
-    model = load_config({"model": {"name": "", "cutoff": CUTOFF, **member}, "data": {"train": ""}}).model
+    model = load_config({"model": {"name": "member", "cutoff": CUTOFF, **member}, "data": {"train": ""}}).model
     descriptor = DESCRIPTORS[model.descriptor](cutoff=CUTOFF, **model.options)
     architecture = Architecture(elements=elements, descriptor=descriptor, hidden=model.hidden, linear=model.linear)
     shapes = jax.eval_shape(lambda: init_params(architecture, jax.random.key(0)))
