@@ -35,8 +35,8 @@ DOUBTFUL = 2.0
 """Slopes beyond this factor from 1 cause a warning."""
 WRONG = 4.0
 """Slopes beyond this factor from 1 and near a known ratio are refused."""
-CERTAIN, CERTAIN_PAIRS = 0.15, 8
-"""Largest relative uncertainty of a slope that is refused, and the fewest independent pairs."""
+CERTAIN = 0.15
+"""Largest relative uncertainty of a slope that is refused."""
 NEAR = 1.6
 """Factor within which a slope is near a known ratio: the error of the rule is not smaller."""
 RATIOS = {
@@ -96,8 +96,7 @@ def check_plausibility(frames: Sequence[Atoms], origin: str = "the training set"
         f"(within {100 * slope.uncertainty:.0f} %, from {slope.pairs} pairs). Energies in eV and forces in eV/Angstrom are needed."
     )
     known = _known_ratio(slope.value, sum(map(len, frames)) / len(frames))
-    certain = slope.pairs >= CERTAIN_PAIRS and slope.uncertainty < CERTAIN
-    if known and certain and not 1 / WRONG < slope.value < WRONG:
+    if known and slope.uncertainty < CERTAIN and not 1 / WRONG < slope.value < WRONG:
         raise ValueError(f"Energies and forces do not belong together. {text} It looks as if {known}. {OVERRIDE}")
     guess = f" It looks as if {known}." if known else ""
     warnings.warn(f"{text}{guess} Look at the labels before you trust the model.", stacklevel=3)

@@ -160,6 +160,12 @@ def test_shifts_as_a_whole_are_no_moves():
     check_plausibility(frames)
 
 
-def test_a_few_pairs_are_no_reason_to_refuse():
-    with pytest.warns(UserWarning, match="It looks as if forces are gradients, with the opposite sign"):
-        check_plausibility(rattled(np.random.default_rng(0), 7, 0.02, forces=-1.0))
+def test_an_uncertain_slope_is_a_warning():
+    frames, rng = rattled(np.random.default_rng(0), 20, 0.05, forces=-1.0), np.random.default_rng(1)
+    spread = np.std([atoms.calc.results["energy"] for atoms in frames])
+    for atoms in frames:
+        atoms.calc.results["energy"] += rng.normal(0, 0.7 * spread)
+    with pytest.warns(
+        UserWarning, match=r"\(within [12]\d %, .* It looks as if forces are gradients, with the opposite sign"
+    ):
+        check_plausibility(frames)
