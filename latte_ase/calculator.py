@@ -51,7 +51,7 @@ class LatteCalculator(Calculator):
             certain than there.  Otherwise there is one `DomainWarning` per pair of elements, element, or composition.
             Distances and neighbours are compared in every call.  The committee is asked about the first structure of a
             composition, where atoms jump (if not strict, at the jumps number 1, 2, 4, 8, ...), and once in a thousand calls;
-            not about structures in chunks.
+            not about structures in chunks, nor, if not strict, where the energy alone is computed.
         atoms, label, directory: as of `ase.calculators.calculator.Calculator`.
     """
 
@@ -201,7 +201,10 @@ class LatteCalculator(Calculator):
         if asked and not wanted:
             return {}
         calls = self.stats.calls
-        self.watch_domain(atoms)
+        if wanted <= ENERGIES and not self.strict:
+            self._tell(self._excursions(atoms))  # forces of the committee would take more time than the energy
+        else:
+            self.watch_domain(atoms)
         consulted = self.stats.calls > calls  # the committee was, by the function that gives forces
         if self.chunk is not None and len(atoms) > self.chunk:
             return spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(atoms.cell.array)
@@ -223,12 +226,22 @@ class LatteCalculator(Calculator):
             atoms: the structure.
             member_forces: function of a number of members that gives their forces (members, atoms, 3); default the engine's.
         """
-        excursions: Sequence[Excursion]
-        if self.chunk is not None and len(atoms) > self.chunk:
-            excursions = spatial_chunks.excursions(self.engine, atoms, self.chunk)
-        else:
-            # a structure that is outside already needs no committee to say so
-            excursions = self.engine.excursions(atoms) or self._committee.excursions(self.engine, atoms, member_forces)
+        excursions = self._excursions(atoms)
+        if not excursions and not self._in_chunks(atoms):  # one that is outside already needs no committee to say so
+            excursions = self._committee.excursions(self.engine, atoms, member_forces)
+        self._tell(excursions)
+
+    def _in_chunks(self, atoms: Atoms | Structure) -> bool:
+        return self.chunk is not None and len(atoms) > self.chunk
+
+    def _excursions(self, atoms: Atoms | Structure) -> Sequence[Excursion]:
+        """Distances and numbers of neighbours that are outside the domain."""
+        if self.chunk is not None and self._in_chunks(atoms):
+            return spatial_chunks.excursions(self.engine, atoms, self.chunk)
+        return self.engine.excursions(atoms)
+
+    def _tell(self, excursions: Sequence[Excursion]) -> None:
+        """Raise where strict, else warn of what was not warned of before."""
         new = [e for e in excursions if self.strict or e.subject not in self._warned]
         if not new:
             return

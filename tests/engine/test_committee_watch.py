@@ -133,8 +133,15 @@ def test_a_composition_is_warned_of_once_and_asked_about_no_more(potential):
         calc.get_property("forces", water()[:2])
 
 
+def test_the_energy_alone_needs_no_forces_of_the_committee_unless_strict(potential):
+    calc = LatteCalculator(limited(potential, 1e-6))
+    assert calls_of(calc, lambda: calc.get_property("energy", water())) == 1
+    with pytest.warns(DomainWarning, match="of H2O are uncertain"):
+        calc.get_property("forces", water())
+
+
 def test_energies_alone_compile_no_second_function_where_the_committee_is_asked(potential):
-    calc = LatteCalculator(limited(potential, 1e9), dtype="float64")
+    calc = LatteCalculator(limited(potential, 1e9), dtype="float64", strict=True)
     assert calc.get_property("energy", water()) == pytest.approx(
         Engine(potential, dtype="float64").evaluate(water()).energy
     )
