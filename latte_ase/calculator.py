@@ -192,7 +192,7 @@ class LatteCalculator(Calculator):
 
     def _compute(self, atoms: Atoms, asked: set[str], wanted: set[str]) -> dict[str, Any]:
         """Results by name: those that are wanted, and what comes with them."""
-        volume = neighbours.volume(atoms.cell.array)
+        volume = float(neighbours.volume(atoms.cell.array))
         if volume == 0 and PER_VOLUME & asked:
             raise PropertyNotImplementedError(
                 f"Stress needs a volume, but the cell is {atoms.cell.array.tolist()}. Give the structure a cell "
@@ -207,7 +207,7 @@ class LatteCalculator(Calculator):
             self.watch_domain(atoms)
         consulted = self.stats.calls > calls  # the committee was, by the function that gives forces
         if self.chunk is not None and len(atoms) > self.chunk:
-            return spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(atoms.cell.array)
+            return spatial_chunks.evaluate(self.engine, atoms, self.chunk).results(volume)
         found: dict[str, Any] = {}
         if "stresses" in wanted:
             found["stresses"] = stress(self.engine.atomic_virials(atoms), volume)
@@ -217,7 +217,7 @@ class LatteCalculator(Calculator):
             energies = self.engine.energies(atoms)
             total = float(energies.sum())
             return found | {"energy": total, "free_energy": total, "energies": energies}
-        return found | self.engine.evaluate(atoms).results(atoms.cell.array)
+        return found | self.engine.evaluate(atoms).results(volume)
 
     def watch_domain(self, atoms: Atoms | Structure, member_forces: Callable | None = None) -> None:
         """Warn once about each way in which structures are outside the model's domain, or, where strict, raise DomainError.

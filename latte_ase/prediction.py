@@ -266,7 +266,7 @@ class _Batches:
             raise ValueError(f"Structure {index}: {error}") from error
         if not self.forces:
             return {index: Prediction(output.energy, output.energies, None, None)}
-        voigt = output.results(atoms.cell.array).get("stress")
+        voigt = output.results(float(neighbours.volume(atoms.cell.array))).get("stress")
         return {index: Prediction(output.energy, output.energies, output.forces, voigt)}
 
     def _split(self, prepared: _Prepared, found) -> dict[int, Prediction]:

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from latte_ase.geometry import neighbours
-
 
 class Output(NamedTuple):
     """Energies, forces and virial of a structure.
@@ -28,10 +26,10 @@ class Output(NamedTuple):
         """Total energy in eV, summed in float64."""
         return float(self.energies.sum())
 
-    def results(self, cell) -> dict[str, Any]:
-        """ASE's results: energy, free_energy, energies, forces, and stress where the cell (3, 3) has a volume."""
-        found = {"energy": self.energy, "free_energy": self.energy, "energies": self.energies, "forces": self.forces}
-        volume = neighbours.volume(cell)
+    def results(self, volume: float) -> dict[str, Any]:
+        """ASE's results: energy, free_energy, energies, forces, and stress where the volume in Angstrom^3 is not 0."""
+        energy = self.energy
+        found = {"energy": energy, "free_energy": energy, "energies": self.energies, "forces": self.forces}
         return found | ({"stress": stress(self.virial, volume)} if volume else {})
 
 

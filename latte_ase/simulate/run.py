@@ -9,6 +9,7 @@ import numpy as np
 
 from latte_ase.engine.engine import Engine
 from latte_ase.engine.output import Output
+from latte_ase.geometry import neighbours
 from latte_ase.geometry.graph import Shape
 from latte_ase.simulate import device_loop
 from latte_ase.simulate.device_loop import (
@@ -61,7 +62,7 @@ class Snapshot(NamedTuple):
 
     def results(self) -> dict[str, Any]:
         """Results of this step as those of a calculator; with stress where the cell has a volume."""
-        return Output(self.energies, self.forces, self.virial).results(self.cell)
+        return Output(self.energies, self.forces, self.virial).results(float(neighbours.volume(self.cell)))
 
 
 class RunState(NamedTuple):
