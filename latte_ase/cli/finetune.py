@@ -48,8 +48,5 @@ def finetune(
         **training,
     )
     print(result.table)
-    try:
-        result.plot(out.expanduser() / "finetuning.png")
-    except ImportError as error:
-        print(error)
+    result.plot(out.expanduser() / "finetuning.png")
     print(f"model: {result.path}")

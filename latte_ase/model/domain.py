@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import NamedTuple
 
@@ -147,7 +148,7 @@ class Domain:
     fewest: np.ndarray | None = None
     isolated: bool = False
 
-    @property
+    @cached_property
     def known(self) -> bool:
         """False for a potential that was never trained: it has no domain to leave."""
         return bool(np.any(self.closest > 0))
