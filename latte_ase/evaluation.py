@@ -20,7 +20,7 @@ from latte_ase.prediction import predict
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Labels beside predictions.
+    """Labels and predictions of a set of structures.
 
     Attributes:
         energy: (frames, 2) label and prediction in eV/atom, of the frames that have an energy; (0, 2) where they were not compared.
@@ -86,7 +86,7 @@ def evaluate(
     dtype: str | None = None,
     progress: Callable | None = None,
 ) -> Evaluation:
-    """Compare a model with labels.
+    """Errors of a model on labelled structures.
 
     Args:
         model: a `LatteCalculator`, or what `latte_ase.load_model` takes.

@@ -71,7 +71,7 @@ class DeviceList:
 
 
 class Target(NamedTuple):
-    """Where lists go.
+    """Device, precision and number of threads for which lists are built.
 
     Attributes:
         device: of JAX.
@@ -87,7 +87,7 @@ class Target(NamedTuple):
 
 
 class PairLists:
-    """The present pair list, and the buckets that are known.
+    """Current pair list and known buckets of an engine.
 
     Args:
         potential: whose cutoff, elements and domain count.
@@ -112,7 +112,7 @@ class PairLists:
         self._last: tuple | None = None
 
     def place(self, atoms) -> tuple[DeviceList, np.ndarray, np.ndarray]:
-        """The list of a structure, and what moved since it was built.
+        """Pair list of a structure, and the motion of its atoms since it was built.
 
         Args:
             atoms: the structure.

@@ -1,4 +1,4 @@
-"""The engine: from ase.Atoms to energies, forces, virials, descriptors and Hessians of one structure at a time.
+"""Engine: energies, forces, virials, descriptors and Hessians of one ase.Atoms at a time.
 
 A pair list is reused while that is exact, and shapes are few (`buckets`), so compilation is bounded, and `Stats` shows it.
 Precision belongs to this engine, no JAX flag is changed for anybody else.  E0 and the sum over atoms are float64.
@@ -49,7 +49,7 @@ def _exclusive(method):
 
 
 class Engine:
-    """Evaluates one potential.  Threads may share it: they take turns.
+    """Evaluation of one potential for ase.Atoms.  Threads may share an engine; they wait for each other.
 
     Args:
         potential: what to evaluate.
@@ -109,7 +109,7 @@ class Engine:
 
     @contextmanager
     def exclusive(self):
-        """The engine for one thread; others wait.  Raises as `refuse_fork`."""
+        """Context in which one thread has the engine and others wait.  Raises as `refuse_fork`."""
         refuse_fork()  # first: a thread that is no more may hold the lock
         with self._lock:
             yield
@@ -304,7 +304,7 @@ class Engine:
     if not TYPE_CHECKING:  # a type checker would take any attribute for one that exists
 
         def __getattr__(self, name: str) -> Any:
-            """Attributes of an engine that was pickled and not used since: it is made now."""
+            """Attributes of an engine that was unpickled and not used since: it is initialised here."""
             if name.startswith("__") or "_unpacking" not in self.__dict__:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             refuse_fork()  # first: a thread that is no more may hold the lock

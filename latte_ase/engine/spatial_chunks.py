@@ -1,4 +1,4 @@
-"""One structure too large for the memory, in chunks of its atoms.
+"""Evaluation of one large structure in chunks of its atoms.
 
 A chunk is a region of space with its own atoms and copies of all that are within the potential's
 reach of them.  The energy of its own atoms depends on nothing else, so with g_ij = dE/dD_ij of
@@ -136,7 +136,7 @@ class _Work(NamedTuple):
 
 
 def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
-    """What `Engine.evaluate` gives, in the memory that a chunk needs.
+    """Energies, forces and virial as of `Engine.evaluate`, in the memory of one chunk.
 
     Args:
         engine: of the potential; its list is neither used nor changed.
@@ -183,7 +183,7 @@ def evaluate(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> Output:
 
 
 def excursions(engine: Engine, atoms, atoms_per_chunk: int = ATOMS) -> list[Excursion]:
-    """What `Engine.excursions` gives, in the memory that a chunk needs; arguments and errors as `evaluate`."""
+    """Excursions as of `Engine.excursions`, in the memory of one chunk; arguments and errors as `evaluate`."""
     _refuse_what_is_not_finite(atoms.positions)
     domain, species = engine.domain, engine.potential.species(atoms.numbers)
     if not domain.known:

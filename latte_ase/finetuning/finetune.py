@@ -1,4 +1,4 @@
-"""Light fine-tuning: a model, a few frames of one's own level of theory.
+"""Fine-tuning of a trained model on a few frames of another level of theory.
 
 First E0 is re-fitted: another level of theory shifts total energies by electronvolts per atom,
 which is no business of the network.  Then what the strategy chooses is trained from where it is,
@@ -69,7 +69,7 @@ class _Frames:
 
     @property
     def as_given(self) -> dict[str, list[Atoms]]:
-        """What has to be the same for a fine-tuning to go on, by use."""
+        """Structures that must be the same when a fine-tuning is resumed, by use."""
         return {"train": self.new.train, "held": self.new.held, "replayed": self.replayed}
 
 
@@ -90,7 +90,7 @@ def finetune(
     report: Report | None = None,
     **training: Unpack[TrainingSettings],
 ) -> FineTuned:
-    """Adapt a model to new labels.
+    """Fine-tuned model for new labels.
 
     Args:
         model: what `latte_ase.load_model` takes.
@@ -182,7 +182,7 @@ def finetune(
 
 
 def _folder(out: str | Path | None, model, *, resume: bool) -> Path | None:
-    """The folder for the new model, if a fine-tuning may begin or go on there."""
+    """Folder for the new model, after a check that a fine-tuning may begin or be resumed there."""
     if out is None:
         if resume:
             raise ValueError("resume=True needs the folder of the fine-tuning that was stopped; give it as out.")
@@ -208,7 +208,7 @@ def _refuse_folder_of_base(folder: Path, model) -> None:
 
 
 def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
-    """The base model's, but for what is about its own training; and what fine-tuning did."""
+    """Metadata of the base model without those of its training, and with the settings of the fine-tuning."""
     own = ("recipe", "metrics", "frames", "level_of_theory", "data", MARK)
     kept = {k: v for k, v in base.metadata.items() if k not in own}
     name = base.metadata.get("name")
@@ -217,7 +217,7 @@ def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
 
 
 def _settings(training: TrainingSettings) -> TrainingConfig:
-    """The training configuration of these keywords."""
+    """Training configuration from keywords."""
     known = list(field_types(TrainingConfig))
     unknown = sorted(set(training) - set(known))
     if unknown:
@@ -244,7 +244,7 @@ def _default_epochs(frames: _Frames, batch_size: int) -> int:
 
 
 def _start(base: Potential, new: Structures, energies: dict[str, float] | None) -> Potential:
-    """The base model with all elements and with the E0 of the new level of theory."""
+    """Base model with all elements and with the E0 of the new level of theory."""
     extended = with_elements(base, new.train + new.held)
     if energies is None:
         return reference_energies.refitted(extended, new.train)
@@ -283,7 +283,7 @@ def with_wider_domain(potential: Potential, frames: Sequence[Frame]) -> Potentia
 
 
 def _smaller(old, new) -> np.ndarray:
-    """The smaller one of two limits; 0 stands for none."""
+    """Smaller of two limits, where 0 stands for no limit."""
     return np.where((new > 0) & ((new < old) | (old == 0)), new, old)
 
 

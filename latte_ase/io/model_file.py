@@ -49,7 +49,7 @@ LONGEST_HEADER = 3 * LONGEST_DESCRIPTION
 
 
 def flatten(tree, prefix: str = "") -> dict[str, np.ndarray]:
-    """A tree of arrays as one dictionary, whose names are their places in the tree with "/" between."""
+    """Dictionary of the arrays of a tree, named by their paths with "/" between."""
     named = {
         jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf, order="C")
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -91,7 +91,7 @@ def file_sha256(path) -> str:
 
 
 def save_model(potential: Potential, path: str | os.PathLike, *, metadata: Mapping[str, Any] | None = None) -> Path:
-    """Write a potential to one file, atomically.
+    """Model file of a potential, written atomically.
 
     Args:
         potential: what to write.
@@ -143,7 +143,7 @@ def save_model(potential: Potential, path: str | os.PathLike, *, metadata: Mappi
 
 
 def load(path) -> Potential:
-    """Read a model file.
+    """Potential of a model file.
 
     Args:
         path: the file.

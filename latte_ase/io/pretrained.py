@@ -26,12 +26,12 @@ def models_folder() -> Path:
 
 
 def list_models() -> list[str]:
-    """Names that `load_model` and `LatteCalculator.from_pretrained` know."""
+    """Names of the shipped models."""
     return sorted(p.parent.name for p in models_folder().glob(f"*/{FILE}"))
 
 
 def load_model(model: Potential | str | os.PathLike) -> Potential:
-    """Load a potential.
+    """Potential of a name, folder, file or hub address.
 
     Args:
         model: a name of `list_models`; a model file; a model folder; a hub address

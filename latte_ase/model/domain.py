@@ -1,4 +1,4 @@
-"""The domain of use of a potential: what its training set held, and what of a structure is outside.
+"""Domain of use of a potential: the range of its training set, and which parts of a structure are outside.
 
 The domain consists of the elements, of the closest approach of each pair of elements (`training.dataset.closest_approaches`),
 and of the fewest neighbours of each element (`training.dataset.fewest_neighbours`).  Outside it, energies and forces are
@@ -24,11 +24,11 @@ LISTED = 5
 
 
 class DomainWarning(UserWarning):
-    """A structure left the range that the model was trained on."""
+    """Warning of a structure outside the domain of use of its model."""
 
 
 class DomainError(ValueError):
-    """The same, where the calculator was told to be strict."""
+    """Error of a strict calculator for a structure outside the domain of use of its model."""
 
 
 class CloseContact(NamedTuple):
@@ -48,7 +48,7 @@ class CloseContact(NamedTuple):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """What is warned of once."""
+        """Key of this kind of excursion, of which there is one warning."""
         return self.elements
 
     def __str__(self):
@@ -80,7 +80,7 @@ class FewNeighbours(NamedTuple):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """What is warned of once."""
+        """Key of this kind of excursion, of which there is one warning."""
         return (self.element,)
 
     def __str__(self):
@@ -113,7 +113,7 @@ class UncertainForces(NamedTuple):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """What is warned of once."""
+        """Key of this kind of excursion, of which there is one warning."""
         return ("forces", self.formula)
 
     def __str__(self):
@@ -131,7 +131,7 @@ Excursion = CloseContact | FewNeighbours | UncertainForces
 
 @dataclass(frozen=True)
 class Domain:
-    """What a model was trained on.
+    """Range of the training set of a model.
 
     Attributes:
         elements: symbols.

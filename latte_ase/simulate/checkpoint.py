@@ -24,7 +24,7 @@ RUN_FILE = CheckpointFile(
 
 
 def identity(run: Run) -> dict[str, Any]:
-    """What must be the same for a run to go on to the same numbers."""
+    """Quantities that must be the same when a run is resumed."""
     return {
         "ensemble": type(run.ensemble).__name__,
         "setting of the ensemble": dataclasses.asdict(run.ensemble),
@@ -42,7 +42,7 @@ def identity(run: Run) -> dict[str, Any]:
 
 
 def save(path, run: Run, written: Written) -> None:
-    """Write where a run stands in one atomic step; raises as `write_atomically`."""
+    """Write the state of a run in one atomic step; raises as `write_atomically`."""
     state = run.state
     progress = state.progress
     arrays = {
@@ -64,7 +64,7 @@ def save(path, run: Run, written: Written) -> None:
 
 
 def load(path, run: Run) -> Written:
-    """Put a run back to where a checkpoint was written.
+    """Restore the state of a run from a checkpoint.
 
     Returns:
         What the run's files held then.

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: an ASE trajectory and a log."""
+"""Files of a run: a trajectory and a log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latte_ase.simulate.trajectory import open_trajectory
 
 
 class Written(NamedTuple):
-    """What the files held when a checkpoint was written, so that a resumed run repeats nothing.
+    """Lengths of the files when a checkpoint was written, to which a resumed run cuts them.
 
     Attributes:
         frames: of the trajectory.
@@ -29,7 +29,7 @@ class Written(NamedTuple):
 
 
 class Log:
-    """A line per frame; the first columns are those of `ase.md.MDLogger`.
+    """Log with a line per frame, whose first columns are those of `ase.md.MDLogger`.
 
     The temperature is 2 K / (freedom kB), with the degrees of freedom that the thermostat acts on.
     With a cell follow pressure, (2 K - tr W) / 3 V, and volume.
@@ -88,7 +88,7 @@ class Log:
 
 
 class Files:
-    """Trajectory and log together, either of which may be absent.
+    """Trajectory and log, either of which may be absent.
 
     Args:
         trajectory, log: paths or None; "-" is a log on the terminal.

@@ -1,4 +1,4 @@
-"""The training configuration: one TOML file, checked key by key."""
+"""Training configuration: a TOML file, checked entry by entry."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OPTIMISERS = ("muon", "adamw")
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON and TOML have it: paths and dates become texts, NumPy's numbers Python's.
+    """Value in the types of JSON and TOML: paths and dates become texts, numbers of NumPy those of Python.
 
     Raises:
         ValueError: it is something that a model file cannot hold.
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """[model]: what is trained.
+    """Table [model]: architecture of the potential.
 
     Attributes:
         name: name of the model, and of its folder unless `out` says otherwise.
@@ -100,7 +100,7 @@ class ModelConfig:
         check_entries(DESCRIPTORS[self.descriptor], self.options)
 
     def make_descriptor(self) -> Descriptor:
-        """The descriptor; raises ValueError where its hyper-parameters do not go together."""
+        """Descriptor of the table [model]; raises ValueError where its hyper-parameters are inconsistent."""
         return DESCRIPTORS[self.descriptor](
             cutoff=self.cutoff, **{name: tuples(value) for name, value in self.options.items()}
         )
@@ -108,7 +108,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """[data]: where the labels are.
+    """Table [data]: files of labelled structures and reference energies.
 
     Attributes:
         train: file of labelled structures to train on; paths are relative to the recipe.
@@ -138,7 +138,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """[training]: how.
+    """Table [training]: loss and optimisation.
 
     Attributes:
         epochs: passes over the training set.
@@ -201,7 +201,7 @@ class TrainingConfig:
 
     @property
     def skin(self) -> float:
-        """How far beyond the cutoff pairs are needed, in Angstrom: two atoms may come closer by this."""
+        """Distance beyond the cutoff up to which pairs are needed, in Angstrom: two displaced atoms may come closer by this."""
         return 2 * self.displacement if self.consistency else 0.0
 
 
@@ -229,7 +229,7 @@ class TrainingSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All of a configuration file.
+    """Contents of a configuration file.
 
     Attributes:
         model, data, training: its tables.
@@ -298,7 +298,7 @@ def _made(cls: type, name: str, values: dict[str, Any]) -> Any:
 
 
 def load_config(source) -> Config:
-    """Read a configuration.
+    """Configuration read from a file or a dictionary.
 
     Args:
         source: path of a TOML file, or its content as a dictionary.  With `preset = "medium"` at its top, what it does not

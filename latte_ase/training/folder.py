@@ -33,7 +33,7 @@ CHECKPOINT_FILE = CheckpointFile(
 
 @dataclass(frozen=True)
 class TrainingFolder:
-    """Where a training writes.
+    """Folder that a training writes to.
 
     Attributes:
         path: the folder.
@@ -48,7 +48,7 @@ class TrainingFolder:
     resume: bool = False
 
     def open(self, start: TrainerState) -> TrainerState:
-        """The state that stands in the folder, or the start; leftovers of a killed run are removed.
+        """State of the checkpoint in the folder, or the initial one; temporary files of a killed run are removed.
 
         Raises:
             ValueError: the checkpoint is damaged, or of another training.
@@ -101,7 +101,7 @@ def _load(path: Path, like: TrainerState) -> tuple[TrainerState, str]:
 
 
 def check_folder(folder: Path, *, resume: bool) -> None:
-    """See that a training may begin in a folder, or go on there.
+    """Check that a training may begin or be resumed in a folder.
 
     Raises:
         FileExistsError: it is to begin, and the checkpoint there is of a training that has not come to its end, which is a

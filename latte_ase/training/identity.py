@@ -1,5 +1,5 @@
-"""What has to be the same for a training to go on where it stopped: what was given, not what was computed from it, whose last
-bits differ from one processor to another."""
+"""Identity of a training: a checksum of its inputs, which must be the same when it is resumed.  Quantities computed from the inputs
+are left out, since their last bits differ between processors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from latte_ase.training.config import TrainingConfig
 
 
 def lasting(training: TrainingConfig) -> dict[str, Any]:
-    """The settings that stay: all but the number of epochs, which a resumed training may change."""
+    """Settings that must not change: all but the number of epochs."""
     return training.to_dict() | {"epochs": None}
 
 
 def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential | None = None) -> str:
-    """One text for all of it.
+    """Checksum of settings, structures and labels, as a text.
 
     Args:
         facts: settings and other choices, as JSON can hold them.

@@ -1,4 +1,4 @@
-"""Where training starts: random parameters, and constants taken from the training frames."""
+"""Initial potential of a training: random parameters, and constants from the training frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latte_ase.training.dataset import Frame, closest_approaches, compositions, 
 
 
 def initial_potential(config: Config, frames: Sequence[Atoms]) -> Potential:
-    """A potential with random parameters and constants taken from the training frames."""
+    """Potential with random parameters and constants from the training frames."""
     m = config.model
     elements = m.elements or _elements(frames)
     architecture = Architecture(

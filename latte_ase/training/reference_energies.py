@@ -1,5 +1,4 @@
-"""E0: what total energies are counted from; another level of theory shifts it by electronvolts per atom, no business of a
-network."""
+"""Reference energies E0 of the elements, from which total energies are counted: given, from isolated atoms, or by least squares."""
 
 from __future__ import annotations
 

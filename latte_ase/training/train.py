@@ -1,4 +1,4 @@
-"""Training a potential from scratch, as a configuration says."""
+"""Training of a potential from scratch by a configuration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def train(
     resume: bool = False,
     report: Report | None = None,
 ) -> Result:
-    """Train a potential from scratch.
+    """Potential trained from scratch.
 
     Args:
         config: path of a TOML file, a dictionary, or a `Config`.
@@ -71,7 +71,7 @@ def train(
 
 
 def frames_of(config: Config) -> Structures:
-    """The structures that a configuration trains on, and those it holds out; raises as `labelled_sets`."""
+    """Structures of a configuration, for training and held out; raises as `labelled_sets`."""
     data = config.data
     frames = read_frames(config.path(data.train), keys=data.keys)
     valid = read_frames(config.path(data.valid), keys=data.keys) if data.valid else None
@@ -93,7 +93,7 @@ def _start(config: Config, structures: Structures) -> tuple[Potential, list[Fram
 
 
 def _identity(config: Config, potential: Potential, structures: Structures) -> str:
-    """Checksum of what a configuration trains, and on what."""
+    """Checksum of the architecture, the settings and the structures of a training."""
     isolated = config.data.isolated_atoms
     sets = {
         "train": structures.train,
