@@ -236,9 +236,9 @@ class LatteCalculator(Calculator):
 
     def _excursions(self, atoms: Atoms | Structure) -> Sequence[Excursion]:
         """Distances and numbers of neighbours that are outside the domain."""
-        if self.chunk is not None and self._in_chunks(atoms):
+        if self.chunk is not None and len(atoms) > self.chunk:
             return spatial_chunks.excursions(self.engine, atoms, self.chunk)
-        return self.engine.excursions(atoms)
+        return self.engine.excursions(atoms, () if self.strict else self._warned)
 
     def _tell(self, excursions: Sequence[Excursion]) -> None:
         """Raise where strict, else warn of what was not warned of before."""

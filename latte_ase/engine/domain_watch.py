@@ -16,13 +16,14 @@ Where either fails there is a new survey.  (Pairs that the list lacks are beyond
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from latte_ase.geometry.neighbours import VerletList
-from latte_ase.model.domain import Domain, Excursion
+from latte_ase.model.domain import Domain, Excursion, FewNeighbours
 
 ALLOWANCES = (1.0, 0.75, 0.5, 0.25)
 """Of the skin."""
@@ -40,6 +41,7 @@ class _Survey(NamedTuple):
         near: (suspects,) int, pairs that may come too close, one direction of each.
         counts: (atoms,) neighbours that an atom keeps.
         doubtful: (atoms,) bool, which of them may be too few.
+        doubtful_elements: symbols of those atoms.
         loose: (pairs,) int, pairs of those atoms.
     """
 
@@ -49,6 +51,7 @@ class _Survey(NamedTuple):
     near: np.ndarray
     counts: np.ndarray
     doubtful: np.ndarray
+    doubtful_elements: tuple[str, ...]
     loose: np.ndarray
 
 
@@ -64,6 +67,7 @@ class DomainWatch:
     def __init__(self, domain: Domain, species, verlet: VerletList):
         self.domain, self.species, self._verlet = domain, np.asarray(species), verlet
         self._survey: _Survey | None = None
+        self._sparse: list[FewNeighbours] | None = None  # of the present survey, when it was last counted
         self._farthest = domain.reach.max()
 
     @cached_property
@@ -72,27 +76,32 @@ class DomainWatch:
         pairs = self._verlet.pairs
         return self.domain.reach[self.species[pairs.i], self.species[pairs.j]]
 
-    def excursions(self, displacements, deformation) -> list[Excursion]:
+    def excursions(self, displacements, deformation, told: Collection[tuple[str, ...]] = ()) -> list[Excursion]:
         """What is outside now.
 
         Args:
             displacements: (atoms, 3) u since the list build, Angstrom.
             deformation: (3, 3) F since then.
+            told: subjects that need not be looked at again: where all elements that may have too few neighbours are among
+                them, those found at the last survey stand for those of now.
         """
         if not self.domain.known:
             return []
         survey = self._survey
         if survey is None or not self._serves(survey, displacements, deformation):
             survey = self._survey = self._look_at_all(displacements, deformation)
+            self._sparse = None
         found: list[Excursion] = []
         pairs = self._verlet.pairs
         if len(survey.near):
             distances = np.sqrt(self._squares(displacements, deformation, survey.near))
             found += self.domain.contacts(self.species, pairs.i[survey.near], pairs.j[survey.near], distances)
-        if survey.doubtful.any():
-            squares = self._squares(displacements, deformation, survey.loose)
-            now = np.bincount(pairs.i[survey.loose][squares < self.domain.radius**2], minlength=len(self.species))
-            found += self.domain.sparse(self.species, np.where(survey.doubtful, now, survey.counts))
+        if len(survey.doubtful_elements):
+            if self._sparse is None or any((element,) not in told for element in survey.doubtful_elements):
+                squares = self._squares(displacements, deformation, survey.loose)
+                now = np.bincount(pairs.i[survey.loose][squares < self.domain.radius**2], minlength=len(self.species))
+                self._sparse = self.domain.sparse(self.species, np.where(survey.doubtful, now, survey.counts))
+            found += self._sparse
         return found
 
     def _serves(self, survey: _Survey, displacements, deformation) -> bool:
@@ -124,7 +133,8 @@ class DomainWatch:
             loose = np.flatnonzero(doubtful[pairs.i]) if doubtful.any() else np.zeros(0, np.int64)
             cost = len(near) + len(loose) + len(squares) * (1 / share - 1) / LIFETIME
             if best is None or cost < best[0]:
-                best = cost, (allowance, near, counts, doubtful, loose)
+                elements = tuple(self.domain.elements[s] for s in np.unique(self.species[doubtful]))
+                best = cost, (allowance, near, counts, doubtful, elements, loose)
             if len(squares) * (1 / share - 1) / LIFETIME > best[0]:
                 break
         assert best is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -211,11 +211,16 @@ class Engine:
         return self.stats.compilations - before
 
     @_exclusive
-    def excursions(self, atoms) -> list[Excursion]:
-        """The pairs of elements that are closer here than in the training set, or never met there, and the elements that have
-        fewer neighbours."""
+    def excursions(self, atoms, told: Collection[tuple[str, ...]] = ()) -> list[Excursion]:
+        """Pairs of elements that are closer here than in the training set, or never met there, and elements that have fewer
+        neighbours.
+
+        Args:
+            atoms: the structure.
+            told: see `DomainWatch.excursions`.
+        """
         present, displacements, deformation = self.place(atoms)
-        return present.watch.excursions(displacements, deformation)
+        return present.watch.excursions(displacements, deformation, told)
 
     @_exclusive
     def _evaluate(self, atoms, weights: Weights) -> Output:

@@ -106,6 +106,20 @@ def test_neighbours_that_leave_are_missed_while_the_list_serves():
     assert seen == [[], *[[(3, 1.0)]] * 5, *[[(3, 0.0)]] * 3] and watched.reused == 17
 
 
+def test_elements_that_were_told_of_are_not_counted_again_but_others_are(monkeypatch):
+    """Outside its domain a simulation that goes on would count neighbours in every step for a warning that is given once."""
+    domain = Domain(("H", "O"), np.full((2, 2), 0.5), CUTOFF, np.array([[2.0, 2.0], [2.0, 2.0]]))
+    atoms = Atoms("HO", positions=[(0, 0, 0), (2, 0, 0)])
+    watch = DomainWatch(domain, (atoms.numbers == 8).astype(int), VerletList.build(atoms, cutoff=CUTOFF, skin=1.0))
+    still, counted = (np.zeros((2, 3)), np.eye(3)), []
+    sparse = Domain.sparse
+    monkeypatch.setattr(Domain, "sparse", lambda *a: counted.append(1) or sparse(*a))
+    first = watch.excursions(*still)
+    assert [e.subject for e in first] == [("H",), ("O",)]
+    assert watch.excursions(*still, {("H",), ("O",)}) == first and len(counted) == 1
+    assert watch.excursions(*still, {("H",)}) == first and len(counted) == 2
+
+
 def test_an_engine_sees_what_a_fresh_engine_sees(tiny_potential):
     base = tiny_potential("latte")
     potential = replace(base, constants={**base.constants, "fewest_neighbours": np.array([[3.0, 7.0], [4.0, 8.0]])})
