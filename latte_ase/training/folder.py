@@ -107,7 +107,12 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         FileExistsError: it is to begin, and the checkpoint there is of a training that has not come to its end, which is a
             model file: an older model beside it is of another training.
         FileNotFoundError: it is to go on, and there is no checkpoint.
+        NotADirectoryError: there is a file of that name.
     """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"{folder} is a file; a folder is needed to train into. Name another one as out (--out)."
+        )
     path, model = folder / CHECKPOINT, folder / FILE
     if resume and not path.is_file():
         if model.is_file():

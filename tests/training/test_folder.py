@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from latte_ase.training.folder import CHECKPOINT, TrainingFolder
+from latte_ase.training.folder import CHECKPOINT, TrainingFolder, check_folder
 from latte_ase.training.trainer_state import TrainerState
 
 
@@ -74,3 +74,12 @@ def test_without_resume_a_training_starts_anew(tmp_path):
     start = state()
     assert folder(tmp_path).open(start) is start
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("")
+    with pytest.raises(
+        NotADirectoryError, match=r"model is a file; a folder is needed to train into\. Name another one"
+    ):
+        check_folder(path, resume=False)

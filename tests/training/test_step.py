@@ -13,11 +13,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import Shape
 from latte_ase.io.model_file import flatten
+from latte_ase.model.derivatives import of_structures
 from latte_ase.model.program import Program, weights_of
 from latte_ase.training.batches import buckets_of, make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
+from latte_ase.training.loss import errors, loss
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import OptimiserState, make_step
@@ -134,3 +136,35 @@ def test_weak_supervision_changes_a_step_and_every_step_has_directions_of_its_ow
     assert np.abs(first).max() > 1e-3
     assert np.abs(first - second).max() > 0.1 * np.abs(first).max()
     np.testing.assert_array_equal(first, again)
+
+
+def loops(jaxpr):
+    """Lengths of all loops over blocks in a traced function, also of those within others."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation.params["length"]
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (list, tuple)) else [value]:
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from loops(inner)
+
+
+def test_a_gpu_trains_on_all_blocks_at_once(potential):
+    """One after the other they would be thousands of launches per step."""
+    prepared = prepare(potential, [atoms for atoms in frames() for _ in range(8)])
+    batch = make_batch(prepared, potential.reference_energies, buckets_of(prepared, 16), 16, np.float32)
+    blocks, weights, gradients = batch.graph.is_atom.shape[0], weights_of(potential, np.float32), []
+    for platform in ("cpu", "gpu"):
+        program = Program.on(platform, potential.architecture)
+
+        def value(params, program=program):
+            predicted = of_structures(program, weights._replace(params=params), batch.graph, 16)
+            return loss(errors(predicted, batch), (1.0, 1.0, 1.0))
+
+        lengths = set(loops(jax.make_jaxpr(jax.grad(value))(weights.params).jaxpr))
+        assert (max(lengths, default=1) == 1) == (platform == "gpu"), lengths
+        assert platform == "gpu" or blocks in lengths
+        gradients.append(jax.jit(jax.grad(value))(weights.params))
+    for one_by_one, at_once in zip(*map(jax.tree.leaves, gradients), strict=True):
+        np.testing.assert_allclose(at_once, one_by_one, rtol=0, atol=2e-5 * np.abs(one_by_one).max())
