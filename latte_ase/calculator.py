@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -13,7 +12,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from latte_ase.engine import spatial_chunks
-from latte_ase.engine.committee_watch import CommitteeWatch
+from latte_ase.engine.domain_guard import DomainGuard
 from latte_ase.engine.engine import SKIN, Engine
 from latte_ase.engine.evaluator import Stats
 from latte_ase.engine.output import stress
@@ -22,7 +21,6 @@ from latte_ase.geometry.neighbours import equal
 from latte_ase.geometry.structure import Structure
 from latte_ase.io.pretrained import load_model
 from latte_ase.model.committee import Uncertainty
-from latte_ase.model.domain import DomainError, DomainWarning, Excursion, describe
 from latte_ase.model.potential import Potential
 
 ENERGIES = {"energy", "free_energy", "energies"}
@@ -82,8 +80,7 @@ class LatteCalculator(Calculator):
         if chunk is not None and chunk < 1:
             raise ValueError(f"chunk is {chunk}; 1 atom or more is needed, or None for all at once.")
         self.chunk, self.strict = chunk, strict
-        self._warned: set[tuple[str, ...]] = set()
-        self._committee = CommitteeWatch(strict=strict)
+        self._guard = DomainGuard(strict=strict, chunk=chunk)
 
     @classmethod
     def from_pretrained(
@@ -202,7 +199,7 @@ class LatteCalculator(Calculator):
             return {}
         calls = self.stats.calls
         if wanted <= ENERGIES and not self.strict:
-            self._tell(self._excursions(atoms))  # forces of the committee would take more time than the energy
+            self._guard.check_geometry(self.engine, atoms)
         else:
             self.watch_domain(atoms)
         consulted = self.stats.calls > calls  # the committee was, by the function that gives forces
@@ -226,31 +223,7 @@ class LatteCalculator(Calculator):
             atoms: the structure.
             member_forces: function of a number of members that gives their forces (members, atoms, 3); default the engine's.
         """
-        excursions = self._excursions(atoms)
-        if not excursions and not self._in_chunks(atoms):  # one that is outside already needs no committee to say so
-            excursions = self._committee.excursions(self.engine, atoms, member_forces)
-        self._tell(excursions)
-
-    def _in_chunks(self, atoms: Atoms | Structure) -> bool:
-        return self.chunk is not None and len(atoms) > self.chunk
-
-    def _excursions(self, atoms: Atoms | Structure) -> Sequence[Excursion]:
-        """Distances and numbers of neighbours that are outside the domain."""
-        if self.chunk is not None and len(atoms) > self.chunk:
-            return spatial_chunks.excursions(self.engine, atoms, self.chunk)
-        return self.engine.excursions(atoms, () if self.strict else self._warned)
-
-    def _tell(self, excursions: Sequence[Excursion]) -> None:
-        """Raise where strict, else warn of what was not warned of before."""
-        new = [e for e in excursions if self.strict or e.subject not in self._warned]
-        if not new:
-            return
-        text = describe(self.potential.metadata.get("name", "this model"), new)
-        if self.strict:
-            raise DomainError(text)
-        self._warned.update(e.subject for e in new)
-        # the caller's line is in ASE, many levels up; the text names the model and the atoms instead
-        warnings.warn(text, DomainWarning, stacklevel=2)
+        self._guard.check(self.engine, atoms, member_forces)
 
     def check_state(self, atoms: Atoms, tol: float = 0.0):
         """Changes of a structure since the last calculation, of the quantities that this calculator reads.
