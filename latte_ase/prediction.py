@@ -72,7 +72,7 @@ def predict(
 ) -> Iterator[Prediction]:
     """Energies, forces and stress of many structures, computed in batches.
 
-    StructureSource are read when they are needed and results are yielded when they are ready, so neither has to fit into
+    Structures are read when they are needed and results are yielded when they are ready, so neither has to fit into
     memory.  The results are those of `LatteCalculator`.
 
     Args:

@@ -1,4 +1,4 @@
-"""StructureSource as files and ASE's Atoms hold them."""
+"""Structures as files and ASE's Atoms hold them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latte_ase.io.structures import StructureSource, frozen, iterate_structures
 
 
 def read_frames(source: StructureSource, *, keys: Mapping[str, str] | None = None) -> list[Atoms]:
-    """StructureSource from a file that `ase.io.read` knows, or from an iterable of Atoms and files.
+    """Structures from a file that `ase.io.read` knows, or from an iterable of Atoms and files.
 
     Args:
         source: see `latte_ase.io.structures.iterate_structures`.  Of an iterable that is no list, such as a generator, copies

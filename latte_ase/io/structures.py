@@ -1,4 +1,4 @@
-"""StructureSource one after the other, from files of any format that ASE reads, from Atoms, and from iterables of both.
+"""Structures one after the other, from files of any format that ASE reads, from Atoms, and from iterables of both.
 
 All reading of structures goes through `iterate_structures`, so that a file that cannot be read ends in the same kind of error
 everywhere: which file, what is wrong with it, what to do.
@@ -35,7 +35,7 @@ MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 def iterate_structures(
     source: StructureSource, *, progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None
 ) -> Iterator[Atoms]:
-    """StructureSource in order, each read when it is asked for.
+    """Structures in order, each read when it is asked for.
 
     Atoms come as they are, not as copies: an iterable may yield one object again and again and change it in between, so
     whoever keeps a structure beyond the next one keeps `frozen` of it.
