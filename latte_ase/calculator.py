@@ -169,17 +169,20 @@ class LatteCalculator(Calculator):
         with self.engine.exclusive():
             super().calculate(atoms, properties, system_changes)
             assert self.atoms is not None
-            known = self._known(self.atoms)
-            # before anything can raise: old numbers must not pass for the new atoms'
-            self.results = _copied(known) if system_changes else _copied(known) | self.results
+            # get_property says what changed; who calls this method does not, and asks again for what is there
+            direct = len(system_changes) == len(all_changes)
+            known = self._known(self.atoms) if direct else {}
+            if system_changes:  # before anything can raise: old numbers must not pass for the new atoms'
+                self.results = _copied(known)
             computed = self._compute(self.atoms, set(properties), set(properties) - set(self.results))
             self.results |= computed
-            if computed:
+            if not direct:
+                self._computed = None
+            elif computed:
                 self._computed = Structure.of(self.atoms), known | _copied(computed)
 
     def _known(self, atoms: Atoms) -> dict[str, Any]:
-        """Results of the last calculation, if it was of the very same structure: whoever calls `calculate` itself, and not
-        ASE's `get_property`, asks again for what is there."""
+        """Results of the last direct call of `calculate`, if it was for the very same structure."""
         return self._computed[1] if self._computed is not None and self._computed[0].is_same(atoms) else {}
 
     def reset(self) -> None:
@@ -189,7 +192,7 @@ class LatteCalculator(Calculator):
 
     def _compute(self, atoms: Atoms, asked: set[str], wanted: set[str]) -> dict[str, Any]:
         """Results by name: those that are wanted, and what comes with them."""
-        volume = float(neighbours.volume(atoms.cell.array))
+        volume = neighbours.volume(atoms.cell.array)
         if volume == 0 and PER_VOLUME & asked:
             raise PropertyNotImplementedError(
                 f"Stress needs a volume, but the cell is {atoms.cell.array.tolist()}. Give the structure a cell "

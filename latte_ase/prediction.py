@@ -266,7 +266,7 @@ class _Batches:
             raise ValueError(f"Structure {index}: {error}") from error
         if not self.forces:
             return {index: Prediction(output.energy, output.energies, None, None)}
-        voigt = output.results(float(neighbours.volume(atoms.cell.array))).get("stress")
+        voigt = output.results(neighbours.volume(atoms.cell.array)).get("stress")
         return {index: Prediction(output.energy, output.energies, output.forces, voigt)}
 
     def _split(self, prepared: _Prepared, found) -> dict[int, Prediction]:
@@ -284,7 +284,7 @@ class _Batches:
         forces, stresses = None, [None] * len(sizes)
         if self.forces:
             forces, virials = gather(found.forces), np.add.reduceat(gather(found.virials), starts)
-            volumes = neighbours.volume(np.array([atoms.cell.array for _, atoms in prepared.group]))
+            volumes = [neighbours.volume(atoms.cell.array) for _, atoms in prepared.group]
             stresses = [stress(w, v) if v else None for w, v in zip(virials, volumes, strict=True)]
         spans = zip(prepared.group, totals, starts.tolist(), ends.tolist(), stresses, strict=True)
         return {

@@ -18,17 +18,33 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cached_property
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from latte_ase.geometry.neighbours import VerletList
-from latte_ase.model.domain import Domain, Excursion, FewNeighbours
+from latte_ase.model.domain import ROUNDING, Domain, Excursion, FewNeighbours
 
 ALLOWANCES = (1.0, 0.75, 0.5, 0.25)
 """Of the skin."""
 LIFETIME = 12
 """Calls that a list serves in dynamics with the default skin: over these a survey's cost is spread."""
+
+
+class _NearPairs(NamedTuple):
+    """Pairs that are compared in every call: their rows of the list.
+
+    Attributes:
+        i, j: (suspects,) int, atoms.
+        edge: (suspects, 3) at the list build, Angstrom.
+        limits: (suspects,) squared distances in Angstrom^2, a little above those below which they are outside.
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    edge: np.ndarray
+    limits: np.ndarray
 
 
 class _Survey(NamedTuple):
@@ -38,7 +54,7 @@ class _Survey(NamedTuple):
         displacements: (atoms, 3) u then, Angstrom.
         deformation: (3, 3) F then.
         allowance: a in Angstrom.
-        near: (suspects,) int, pairs that may come too close, one direction of each.
+        near: pairs that may come too close, one direction of each.
         counts: (atoms,) neighbours that an atom keeps.
         doubtful: (atoms,) bool, which of them may be too few.
         doubtful_elements: symbols of those atoms.
@@ -48,7 +64,7 @@ class _Survey(NamedTuple):
     displacements: np.ndarray
     deformation: np.ndarray
     allowance: float
-    near: np.ndarray
+    near: _NearPairs
     counts: np.ndarray
     doubtful: np.ndarray
     doubtful_elements: tuple[str, ...]
@@ -92,14 +108,17 @@ class DomainWatch:
             survey = self._survey = self._look_at_all(displacements, deformation)
             self._sparse = None
         found: list[Excursion] = []
-        pairs = self._verlet.pairs
-        if len(survey.near):
-            distances = np.sqrt(self._squares(displacements, deformation, survey.near))
-            found += self.domain.contacts(self.species, pairs.i[survey.near], pairs.j[survey.near], distances)
+        near = survey.near
+        if len(near.i):
+            squares = _squares(near.i, near.j, near.edge, displacements, deformation)
+            if (squares < near.limits).any():
+                found += self.domain.contacts(self.species, near.i, near.j, np.sqrt(squares))
         if len(survey.doubtful_elements):
             if self._sparse is None or any((element,) not in told for element in survey.doubtful_elements):
-                squares = self._squares(displacements, deformation, survey.loose)
-                now = np.bincount(pairs.i[survey.loose][squares < self.domain.radius**2], minlength=len(self.species))
+                pairs, loose = self._verlet.pairs, survey.loose
+                centre = pairs.i[loose]
+                squares = _squares(centre, pairs.j[loose], pairs.edge[loose], displacements, deformation)
+                now = np.bincount(centre[squares < self.domain.radius**2], minlength=len(self.species))
                 self._sparse = self.domain.sparse(self.species, np.where(survey.doubtful, now, survey.counts))
             found += self._sparse
         return found
@@ -114,9 +133,16 @@ class DomainWatch:
             moved = moved @ change
         moved = displacements - moved
         squares = np.einsum("ia,ia->i", moved, moved)
-        # an atom alone meets its own images, which move with it
-        motion = np.sqrt(np.partition(squares, -2)[-2:]).sum() if len(squares) > 1 else 0.0
-        allowance, radius = survey.allowance, self.domain.radius
+        if len(squares) == 1:  # an atom alone meets its own images, which move with it
+            return self._allows(survey.allowance, 0.0, smallest, largest)
+        # twice the largest motion is a bound that costs less than the sum of the two largest
+        return self._allows(survey.allowance, 2 * sqrt(squares.max()), smallest, largest) or self._allows(
+            survey.allowance, float(np.sqrt(np.partition(squares, -2)[-2:]).sum()), smallest, largest
+        )
+
+    def _allows(self, allowance: float, motion: float, smallest: float, largest: float) -> bool:
+        """Whether two atoms may approach or part by `motion` where the cell was scaled by factors between these."""
+        radius = self.domain.radius
         if smallest * allowance - motion < max(1 - smallest, 0) * self._farthest:
             return False
         return self.domain.fewest is None or largest * (radius - allowance) + motion <= radius
@@ -124,7 +150,7 @@ class DomainWatch:
     def _look_at_all(self, displacements, deformation) -> _Survey:
         pairs = self._verlet.pairs
         still = not displacements.any() and (deformation == np.eye(3)).all()
-        squares = _squared(pairs.edge) if still else self._squares(displacements, deformation, slice(None))
+        squares = _squared(pairs.edge) if still else _squares(pairs.i, pairs.j, pairs.edge, displacements, deformation)
         forward, best = pairs.i <= pairs.j, None
         for share in ALLOWANCES:
             allowance = share * self._verlet.skin
@@ -133,12 +159,14 @@ class DomainWatch:
             loose = np.flatnonzero(doubtful[pairs.i]) if doubtful.any() else np.zeros(0, np.int64)
             cost = len(near) + len(loose) + len(squares) * (1 / share - 1) / LIFETIME
             if best is None or cost < best[0]:
-                elements = tuple(self.domain.elements[s] for s in np.unique(self.species[doubtful]))
-                best = cost, (allowance, near, counts, doubtful, elements, loose)
+                best = cost, (allowance, near, counts, doubtful, loose)
             if len(squares) * (1 / share - 1) / LIFETIME > best[0]:
                 break
         assert best is not None
-        return _Survey(displacements.copy(), deformation.copy(), *best[1])
+        allowance, near, counts, doubtful, loose = best[1]
+        rows = _NearPairs(pairs.i[near], pairs.j[near], pairs.edge[near], self._reach[near] ** 2 * (1 + ROUNDING))
+        elements = tuple(self.domain.elements[s] for s in np.unique(self.species[doubtful]))
+        return _Survey(displacements.copy(), deformation.copy(), allowance, rows, counts, doubtful, elements, loose)
 
     def _counts(self, squares, allowance: float):
         """(atoms,) neighbours that stay until the next survey, and (atoms,) whether they, or those of the element on average, may
@@ -152,13 +180,13 @@ class DomainWatch:
         average = np.bincount(species, counts, minlength=len(fewest)) / np.maximum(atoms, 1)
         return counts, (counts < fewest[species, 0]) | (average < fewest[:, 1])[species]
 
-    def _squares(self, displacements, deformation, chosen) -> np.ndarray:
-        """(chosen,) squared distances in Angstrom^2."""
-        pairs = self._verlet.pairs
-        edges = pairs.edge[chosen] @ deformation
-        edges += displacements[pairs.j[chosen]]
-        edges -= displacements[pairs.i[chosen]]
-        return _squared(edges)
+
+def _squares(i, j, edge, displacements, deformation) -> np.ndarray:
+    """(pairs,) squared distances in Angstrom^2 now, of pairs with these edges at the list build."""
+    edges = edge @ deformation
+    edges += displacements[j]
+    edges -= displacements[i]
+    return _squared(edges)
 
 
 def _squared(edges) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Collection, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -107,12 +107,10 @@ class Engine:
         """Counters."""
         return self.evaluator.stats
 
-    @contextmanager
-    def exclusive(self):
+    def exclusive(self) -> AbstractContextManager:
         """Context in which one thread has the engine and others wait.  Raises as `refuse_fork`."""
         refuse_fork()  # first: a thread that is no more may hold the lock
-        with self._lock:
-            yield
+        return self._lock
 
     def evaluate(self, atoms) -> Output:
         """Energies, forces and virial of ase.Atoms.

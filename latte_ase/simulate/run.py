@@ -62,7 +62,7 @@ class Snapshot(NamedTuple):
 
     def results(self) -> dict[str, Any]:
         """Results of this step as those of a calculator; with stress where the cell has a volume."""
-        return Output(self.energies, self.forces, self.virial).results(float(neighbours.volume(self.cell)))
+        return Output(self.energies, self.forces, self.virial).results(neighbours.volume(self.cell))
 
 
 class RunState(NamedTuple):

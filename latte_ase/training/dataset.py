@@ -60,7 +60,7 @@ def _prepare_one(potential, atoms, skin) -> Frame:
         label(atoms, "forces"),
         known_forces(atoms),
         label(atoms, "stress"),
-        float(volume(atoms.cell.array)) or 1.0,
+        volume(atoms.cell.array) or 1.0,
     )
 
 
