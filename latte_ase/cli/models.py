@@ -7,6 +7,8 @@ def models():
     """List the shipped models."""
     from latte_ase import list_models, load_model
 
-    for name in list_models():
-        potential = load_model(name)
-        print(f"{name:16s} {' '.join(potential.elements):12s} {potential.metadata.get('level_of_theory', '')}")
+    found = {name: load_model(name) for name in list_models()}
+    rows = [(name, " ".join(p.elements), p.metadata.get("level_of_theory", "")) for name, p in found.items()]
+    names, elements = (max((len(row[k]) for row in rows), default=0) for k in (0, 1))
+    for name, symbols, theory in rows:
+        print(f"{name:{names}s}  {symbols:{elements}s}  {theory}")
