@@ -31,7 +31,7 @@ def cast(tree):
 
 
 class Batch(NamedTuple):
-    """A graph of several structures and its labels; a weight of 0 stands for "no label".
+    """A graph of several structures and its labels.
 
     Attributes:
         graph: the structures.
@@ -42,6 +42,7 @@ class Batch(NamedTuple):
         volume: (structures,) Angstrom^3.
         has_energy, has_stress: (structures,) 0 or 1.
         has_forces: (blocks, block, 3) 0 or 1.
+        weights: (structures, 3) of energy, forces and stress in the loss, relative to `mean_weights` of the set; 1 without others.
     """
 
     graph: Graph
@@ -53,6 +54,7 @@ class Batch(NamedTuple):
     has_energy: np.ndarray
     has_forces: np.ndarray
     has_stress: np.ndarray
+    weights: np.ndarray
 
 
 def buckets_of(frames: Sequence[Frame], size: int, *, grouping: Grouping = Grouping.SPECIES) -> Buckets:
@@ -69,7 +71,21 @@ def buckets_of(frames: Sequence[Frame], size: int, *, grouping: Grouping = Group
     return planned(counts, neighbours, size, block=block, grouping=grouping)
 
 
-def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, size: int, dtype) -> Batch:
+def mean_weights(frames: Sequence[Frame]) -> np.ndarray:
+    """(3,) mean weights of the energies, force components and stresses of a set; 1 for labels that there are none of.
+
+    The loss of a batch is divided by its number of labels and not by the sum of their weights, since in batches of one frame the
+    latter would take every weight out again.  With weights relative to these means the loss of the whole set is a weighted mean.
+    """
+    counts = np.array([[f.energy is not None, f.known_forces.sum(), f.stress is not None] for f in frames], float)
+    total = counts.sum(axis=0)
+    weighted = (np.array([f.weight for f in frames])[:, None] * counts).sum(axis=0)
+    return np.where(total > 0, weighted, 1.0) / np.maximum(total, 1.0)
+
+
+def make_batch(
+    frames: Sequence[Frame], reference_energies, buckets: Buckets, size: int, dtype, *, weights=(1.0, 1.0, 1.0)
+) -> Batch:
     """Pack frames into one batch of `size` structures; missing ones are padding.
 
     Args:
@@ -78,6 +94,7 @@ def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, si
         buckets: from `buckets_of`.
         size: number of structures of the batch.
         dtype: of the arrays.
+        weights: (3,) `mean_weights` of the set.
     """
     pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
     species, largest = np.concatenate([f.species for f in frames]), buckets.known[-1]
@@ -94,9 +111,10 @@ def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, si
     energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
     has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
     forces, has_forces = np.zeros((places, 3)), np.zeros((places, 3))
+    relative = np.ones((size, 3))
     start = 0
     for b, frame in enumerate(frames):
-        n_atoms[b], volume[b] = len(frame.species), frame.volume
+        n_atoms[b], volume[b], relative[b] = len(frame.species), frame.volume, frame.weight / np.asarray(weights)
         if frame.energy is not None:
             energy[b] = frame.energy - np.asarray(reference_energies)[frame.species].sum()
             has_energy[b] = 1
@@ -109,7 +127,7 @@ def make_batch(frames: Sequence[Frame], reference_energies, buckets: Buckets, si
     leading = (shape.blocks, shape.block)
     arrays = (
         energy, n_atoms, forces.reshape(*leading, 3), stress, volume,
-        has_energy, has_forces.reshape(*leading, 3), has_stress,
+        has_energy, has_forces.reshape(*leading, 3), has_stress, relative,
     )  # fmt: skip
     return Batch(graph, *(a.astype(dtype) for a in arrays))
 
@@ -123,6 +141,7 @@ class Batches:
         kinds = max(len(np.unique(f.species)) for f in frames)
         grouping = potential.architecture.descriptor.grouping(kinds)
         self.buckets = buckets_of(frames, self.size, grouping=grouping)
+        self.weights = mean_weights(frames)
 
     def steps(self, order) -> int:
         """Number of batches of an order of frames."""
@@ -141,4 +160,4 @@ class Batches:
 
     def _make(self, part):
         chosen = [self.frames[k] for k in part]
-        return make_batch(chosen, self.reference_energies, self.buckets, self.size, DTYPE)
+        return make_batch(chosen, self.reference_energies, self.buckets, self.size, DTYPE, weights=self.weights)

@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from latte_ase.geometry.neighbours import Pairs, neighbour_list, volume
+from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.labels import known_forces, label
 from latte_ase.model.potential import Potential
 
@@ -36,6 +37,7 @@ class Frame:
         known_forces: (atoms, 3) components of them that are labels, see `latte_ase.io.labels.known_forces`.
         stress: (3, 3) eV/Angstrom^3, or None.
         volume: Angstrom^3; 1 where the cell has none.
+        weight: of the labels in the loss, see `latte_ase.io.frame_weights`.
     """
 
     species: np.ndarray
@@ -45,6 +47,7 @@ class Frame:
     known_forces: np.ndarray
     stress: np.ndarray | None
     volume: float
+    weight: float = 1.0
 
 
 def prepare(potential: Potential, frames: Sequence[Atoms], *, skin: float = 0.0) -> list[Frame]:
@@ -61,6 +64,7 @@ def _prepare_one(potential, atoms, skin) -> Frame:
         known_forces(atoms),
         label(atoms, "stress"),
         volume(atoms.cell.array) or 1.0,
+        frame_weight(atoms),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.labels import known_forces, labels_of
 from latte_ase.io.model_file import digest, fingerprint
 from latte_ase.model.potential import Potential
@@ -26,7 +27,7 @@ def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential
 
     Args:
         facts: settings and other choices, as JSON can hold them.
-        sets: structures by what they are used for; their cells, atoms and labels count.
+        sets: structures by what they are used for; their cells, atoms, labels and weights count.
         base: the model that is trained further, if it is one; its parameters, constants and E0 count.
     """
     arrays = {
@@ -40,4 +41,5 @@ def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential
 
 def _content(atoms: Atoms) -> dict[str, np.ndarray]:
     given = {name: np.asarray(value) for name, value in labels_of(atoms).items()} | {"known": known_forces(atoms)}
+    given |= {} if (weight := frame_weight(atoms)) == 1 else {"weight": np.array(weight)}
     return given | {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}

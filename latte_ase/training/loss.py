@@ -1,8 +1,9 @@
 """Loss and error sums of a batch.
 
-L = w_E <h((E - E*)/N)>_structures + w_F <h(F - F*)>_components + w_S <h(s - s*)>_components
+L = w_E <v h((E - E*)/N)>_structures + w_F <v h(F - F*)>_components + w_S <v h(s - s*)>_components
 
-h(x) = x^2 where |x| < delta and delta (2 |x| - delta) beyond: Huber, Ann. Math. Statist. 35, 73 (1964).
+h(x) = x^2 where |x| < delta and delta (2 |x| - delta) beyond: Huber, Ann. Math. Statist. 35, 73 (1964).  v is the weight of the
+structure over the mean weight of the labels of this kind in the set, so that only ratios of weights count.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from latte_ase.training.batches import Batch
 
 
 class Errors(NamedTuple):
-    """Sums over a batch; add them over batches, then divide.
+    """Sums over a batch, each term times v; add them over batches, then divide.
 
     Attributes:
         energy_abs, energy_sq: of |E - E*|/N in eV/atom and its square, over structures.
@@ -53,16 +54,18 @@ def errors(predicted: OfStructures, batch: Batch, delta=jnp.inf) -> Errors:
     energy = batch.has_energy * (predicted.energy - batch.energy) / batch.n_atoms
     forces = batch.has_forces * (predicted.forces - batch.forces)
     stress = batch.has_stress[:, None, None] * (stress - batch.stress)
+    of_energy, of_forces, of_stress = batch.weights.T
+    of_forces, of_stress = of_forces[batch.graph.structure][..., None], of_stress[:, None, None]
     return Errors(
-        jnp.abs(energy).sum(),
-        (energy**2).sum(),
-        jnp.abs(forces).sum(),
-        (forces**2).sum(),
-        jnp.abs(stress).sum(),
-        (stress**2).sum(),
-        huber(energy, delta).sum(),
-        huber(forces, delta).sum(),
-        huber(stress, delta).sum(),
+        (of_energy * jnp.abs(energy)).sum(),
+        (of_energy * energy**2).sum(),
+        (of_forces * jnp.abs(forces)).sum(),
+        (of_forces * forces**2).sum(),
+        (of_stress * jnp.abs(stress)).sum(),
+        (of_stress * stress**2).sum(),
+        (of_energy * huber(energy, delta)).sum(),
+        (of_forces * huber(forces, delta)).sum(),
+        (of_stress * huber(stress, delta)).sum(),
         batch.has_energy.sum(),
         batch.has_forces.sum(),
         9 * batch.has_stress.sum(),

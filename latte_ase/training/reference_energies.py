@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.frames import read_frames
 from latte_ase.io.labels import label, labels_of
 from latte_ase.model.potential import Potential
@@ -19,12 +20,13 @@ from latte_ase.training.dataset import Frame, compositions
 from latte_ase.training.isolated_atoms import isolated_atom_energies
 
 
-def fit_reference_energies(energies, compositions) -> np.ndarray:
-    """E0 per species by least squares of total energies on compositions.
+def fit_reference_energies(energies, compositions, weights=1.0) -> np.ndarray:
+    """E0 per species by weighted least squares of total energies on compositions.
 
     Args:
         energies: (structures,) eV.
         compositions: (structures, species) numbers of atoms.
+        weights: (structures,) of the squares, or one for all.
 
     Returns:
         (species,) eV.  Where compositions cannot tell species apart (only H2O, say) the solution
@@ -32,7 +34,8 @@ def fit_reference_energies(energies, compositions) -> np.ndarray:
     """
     if len(energies) == 0:
         return np.zeros(np.shape(compositions)[1])
-    return np.linalg.lstsq(np.asarray(compositions, float), np.asarray(energies, float), rcond=None)[0]
+    roots = np.sqrt(np.broadcast_to(np.asarray(weights, float), len(energies)))
+    return np.linalg.lstsq(roots[:, None] * np.asarray(compositions), roots * np.asarray(energies), rcond=None)[0]
 
 
 def given_reference_energies(energies: Mapping[str, float], elements: Sequence[str]) -> np.ndarray:
@@ -66,7 +69,7 @@ def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np
     labelled = [f for f in frames if f.energy is not None]
     counts = compositions(labelled, len(potential.elements))
     _warn_of_what_a_fit_cannot_do(labelled, counts, potential.elements)
-    return fit_reference_energies([f.energy for f in labelled], counts)
+    return fit_reference_energies([f.energy for f in labelled], counts, [f.weight for f in labelled])
 
 
 def _warn_of_what_a_fit_cannot_do(frames: Sequence[Frame], counts: np.ndarray, elements: Sequence[str]) -> None:
@@ -106,7 +109,7 @@ def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     ]
     species = [potential.species(a.numbers) for a in frames]
     counts = [np.bincount(s, minlength=len(potential.elements)) for s in species]
-    shift = fit_reference_energies(residual, counts)
+    shift = fit_reference_energies(residual, counts, [frame_weight(atoms) for atoms in frames])
     return replace(potential, reference_energies=potential.reference_energies + shift)
 
 

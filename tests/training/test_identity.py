@@ -58,10 +58,16 @@ def without_forces():
     return atoms
 
 
+def weighted():
+    atoms = water()
+    atoms.info["weight"] = 2.0
+    return atoms
+
+
 @pytest.mark.parametrize(
     "other",
-    [moved, in_a_cell, periodic, another_element, lambda: water(energy=1.1), without_forces],
-    ids=["atom", "cell", "pbc", "element", "energy", "one label less"],
+    [moved, in_a_cell, periodic, another_element, lambda: water(energy=1.1), without_forces, weighted],
+    ids=["atom", "cell", "pbc", "element", "energy", "one label less", "weight"],
 )
 def test_another_structure_gives_another(other):
     assert checksum({}, {"train": [other()]}) != checksum({}, {"train": [water()]})

@@ -15,7 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from latte_ase import LatteCalculator
 from latte_ase.model.derivatives import of_structures
 from latte_ase.model.program import Program, weights_of
-from latte_ase.training.batches import buckets_of, make_batch
+from latte_ase.training.batches import buckets_of, make_batch, mean_weights
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential
@@ -96,6 +96,41 @@ def linear(x):
 @partial(jax.jit, static_argnums=0)
 def _errors(program, weights, batch, delta):
     return errors(of_structures(program, weights, batch.graph, 3), batch, delta)
+
+
+@pytest.mark.parametrize("weight", [2.0, 3.0])
+def test_a_frame_of_a_whole_weight_is_that_frame_so_many_times(potential, weight):
+    """Loss and gradient, in one batch and in batches of one frame, of a mixed set."""
+    frames = [labelled(alloy(), ("energy", "forces", "stress"), 1), labelled(cluster(), ("forces",), 2)]
+    frames += [labelled(cluster(), ("energy", "forces"), 3)]
+    frames[0].info["weight"] = weight
+    weighted = prepare(potential, frames)
+    repeated = [replace(frame, weight=1.0) for frame in [*int(weight) * [weighted[0]], *weighted[1:]]]
+
+    with jax.enable_x64(True):
+        weights = weights_of(potential, np.float64)
+
+        def value_of(params, batch):
+            predicted = of_structures(Program(potential.architecture), weights._replace(params=params), batch.graph, 5)
+            return loss(errors(predicted, batch, 0.7), (10.0, 1.0, 5.0))
+
+        gradient_of = jax.jit(jax.value_and_grad(value_of))
+        shapes = buckets_of(repeated, 5)
+
+        def results(chosen, whole):
+            mean = mean_weights(whole)
+            batch = make_batch(chosen, potential.reference_energies, shapes, 5, np.float64, weights=mean)
+            return gradient_of(weights.params, batch)
+
+        for one, other in zip(
+            *map(jax.tree.leaves, (results(weighted, weighted), results(repeated, repeated))), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+        alone, plain = results(weighted[:1], weighted), results(repeated[:1], repeated)
+    # energies: mean of weight, 1; forces: 12 components of weight, 18; stress: the only one
+    parts = mean_weights(weighted)
+    np.testing.assert_allclose(parts, [(weight + 1) / 2, (12 * weight + 18) / 30, weight])
+    assert alone[0] > plain[0]  # its weight counts in a batch of its own too
 
 
 def sums_of(**known):

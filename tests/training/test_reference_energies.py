@@ -50,6 +50,14 @@ def test_least_squares(potential, frames):
     np.testing.assert_allclose(found, [-3.5, -4.25], rtol=1e-12)
 
 
+def test_a_frame_of_weight_2_is_fitted_as_that_frame_twice(potential, frames):
+    frames = [replace(f, energy=float(k)) for k, f in enumerate(frames)]
+    config = load_config({"model": MODEL, "data": {"train": ""}})
+    weighted = initial(config, potential, [replace(frames[0], weight=2.0), *frames[1:]])
+    np.testing.assert_allclose(weighted, initial(config, potential, [frames[0], *frames]), rtol=1e-12)
+    assert np.abs(weighted - initial(config, potential, frames)).max() > 1e-3
+
+
 def test_isolated_atoms_and_given_ones(potential, frames, tmp_path):
     atom, pair = Atoms("Cu"), Atoms("Al2", [(0, 0, 0), (0, 0, 3)])
     for atoms, energy in ((atom, -1.5), (pair, -9.0)):
