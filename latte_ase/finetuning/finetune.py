@@ -19,7 +19,6 @@ from ase import Atoms
 
 from latte_ase.evaluation import Evaluation, evaluate
 from latte_ase.finetuning import replay
-from latte_ase.finetuning.elements import with_elements
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
 from latte_ase.io.frames import read_frames
@@ -33,6 +32,7 @@ from latte_ase.settings import Count, Energy, Share, Symbol, check_value, field_
 from latte_ase.training import reference_energies
 from latte_ase.training.config import LabelKeys, TrainingConfig, TrainingSettings, plain
 from latte_ase.training.dataset import Frame, Structures, closest_approaches, fewest_neighbours, prepare, split
+from latte_ase.training.elements import with_elements
 from latte_ase.training.fit import fit
 from latte_ase.training.folder import CHECKPOINT, MARK, TrainingFolder, check_folder
 from latte_ase.training.history import Report, epoch_bar
@@ -40,7 +40,6 @@ from latte_ase.training.identity import checksum, lasting
 from latte_ase.training.labelled_sets import ADVICE, labelled_sets
 from latte_ase.training.optimiser import refuse_idle_decay
 from latte_ase.training.parametrisation import Parametrisation
-from latte_ase.training.reference_energies import given_reference_energies
 
 USUAL_STEPS = 2500
 """Steps of a fine-tuning by default; early stopping usually ends it sooner."""
@@ -248,14 +247,10 @@ def _start(base: Potential, new: Structures, energies: dict[str, float] | None) 
     extended = with_elements(base, new.train + new.held)
     if energies is None:
         return reference_energies.refitted(extended, new.train)
-    if not base.reference_energies_are_given:
-        fitted = ", ".join(f"{e} {x:.6g}" for e, x in zip(base.elements, base.reference_energies, strict=True))
-        raise ValueError(
-            f"The E0 of the base model are a fit to its total energies ({fitted} eV), and its network holds what is left of "
-            "them. Energies of atoms of another level of theory cannot take their place: all total energies would be off by the "
-            "difference. Leave energies out, which fits E0 once more, or train from scratch with [data] isolated_atoms."
-        )
-    return replace(extended, reference_energies=given_reference_energies(energies, extended.elements))
+    reference_energies.refuse_in_place_of_fitted(
+        base, "Leave energies out, which fits E0 once more, or train from scratch with [data] isolated_atoms."
+    )
+    return reference_energies.with_given(extended, energies)
 
 
 def _prepared(

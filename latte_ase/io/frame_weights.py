@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 from ase import Atoms
@@ -21,7 +20,12 @@ def frame_weight(atoms: Atoms) -> float:
         ValueError: it is no finite number of 0 or more.
     """
     weight = atoms.info.get(WEIGHT, 1.0)
-    if not isinstance(weight, Real) or isinstance(weight, (bool, np.bool_)) or not 0 <= weight < np.inf:
+    if (
+        not isinstance(weight, (int, float, np.integer, np.floating))
+        or weight is True
+        or weight is False
+        or not 0 <= weight < np.inf
+    ):
         raise ValueError(
             f"the weight {weight!r:.80} in atoms.info[{WEIGHT!r}], where a finite number of 0 or more is needed"
         )

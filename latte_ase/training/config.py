@@ -82,6 +82,9 @@ class ModelConfig:
         activation: activation function of the hidden layers.
         linear: whether a linear function of the invariants is added to the network.
         repulsion: whether ZBL repulsion is added at distances below those of the training set.
+        init: model whose weights training starts from: a name, folder, file or hub address as `latte_ase.load_model` takes it, a
+            path relative to the recipe; empty starts from random weights.  All else in this table has to be as in its recipe,
+            but for name and elements.
         options: further hyper-parameters of the descriptor, which stand beside the others in the table.
     """
 
@@ -93,6 +96,7 @@ class ModelConfig:
     activation: Activation = "silu"
     linear: bool = False
     repulsion: bool = True
+    init: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -134,6 +138,11 @@ class DataConfig:
 
     def __post_init__(self):
         check_fields(self)
+
+    @property
+    def gives_reference_energies(self) -> bool:
+        """Whether E0 are given, and not fitted."""
+        return bool(self.reference_energies or self.isolated_atoms)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,10 +67,18 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         "mean": mean,
         "deviation": deviation,
         "scale": np.array(max(scale, 1e-3)),
+    }
+    return with_domain(replace(potential, constants={**potential.constants, **constants}), frames)
+
+
+def with_domain(potential: Potential, frames: Sequence[Frame]) -> Potential:
+    """The potential with the domain of these frames."""
+    species = len(potential.elements)
+    domain = {
         "repulsion_range": closest_approaches(frames, species),
         "fewest_neighbours": fewest_neighbours(frames, species, potential.domain.radius),
     }
-    return replace(potential, constants=constants)
+    return replace(potential, constants={**potential.constants, **domain})
 
 
 def _sample(frames, n_species: int, size: int) -> list[int]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import ArrayLike
 
 from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.frames import read_frames
@@ -20,7 +21,7 @@ from latte_ase.training.dataset import Frame, compositions
 from latte_ase.training.isolated_atoms import isolated_atom_energies
 
 
-def fit_reference_energies(energies, compositions, weights=1.0) -> np.ndarray:
+def fit_reference_energies(energies, compositions, weights: ArrayLike = 1.0) -> np.ndarray:
     """E0 per species by weighted least squares of total energies on compositions.
 
     Args:
@@ -53,23 +54,63 @@ def given_reference_energies(energies: Mapping[str, float], elements: Sequence[s
     return np.array([energies[e] for e in elements], np.float64)
 
 
+def with_given(potential: Potential, energies: Mapping[str, float]) -> Potential:
+    """The potential with E0 of energies by symbol; raises as `given_reference_energies`."""
+    return replace(potential, reference_energies=given_reference_energies(energies, potential.elements))
+
+
+def refuse_in_place_of_fitted(base: Potential, advice: str) -> None:
+    """Raise ValueError where given E0 are to take the place of those of a base model that were fitted.
+
+    Args:
+        base: the model that is trained further.
+        advice: last sentence of the message.
+    """
+    if base.reference_energies_are_given:
+        return
+    fitted = ", ".join(f"{e} {x:.6g}" for e, x in zip(base.elements, base.reference_energies, strict=True))
+    raise ValueError(
+        f"The E0 of the base model are a fit to its total energies ({fitted} eV), and its network holds what is left of "
+        "them. Energies of atoms of another level of theory cannot take their place: all total energies would be off by the "
+        f"difference. {advice}"
+    )
+
+
 def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np.ndarray:
     """E0 (species,) in eV: given, from isolated atoms, or least squares, in this order.
 
     Raises:
         ValueError: an element has no given energy, or no isolated atom; or as `isolated_atom_energies`.
     """
-    data = config.data
-    if data.isolated_atoms or data.reference_energies:
-        given = {}
-        if data.isolated_atoms:
-            structures = read_frames(config.path(data.isolated_atoms), keys=data.keys)
-            given = isolated_atom_energies(structures, potential.cutoff, data.isolated_atoms)
-        return given_reference_energies(given | data.reference_energies, potential.elements)
+    if config.data.gives_reference_energies:
+        return given_reference_energies(_given(config, potential.cutoff), potential.elements)
     labelled = [f for f in frames if f.energy is not None]
     counts = compositions(labelled, len(potential.elements))
     _warn_of_what_a_fit_cannot_do(labelled, counts, potential.elements)
     return fit_reference_energies([f.energy for f in labelled], counts, [f.weight for f in labelled])
+
+
+def continued(config: Config, base: Potential, potential: Potential, frames: Sequence[Atoms]) -> np.ndarray:
+    """E0 (species,) in eV of a potential that has the weights of a base model: given, or those of the base model, fitted again.
+
+    Raises:
+        ValueError: as `initial`; or E0 are given and those of the base model were fitted.
+    """
+    if not config.data.gives_reference_energies:
+        return refitted(potential, frames).reference_energies
+    refuse_in_place_of_fitted(
+        base, "Leave isolated_atoms and reference_energies out of [data], which fits E0 once more, or leave init out."
+    )
+    return given_reference_energies(_given(config, potential.cutoff), potential.elements)
+
+
+def _given(config: Config, cutoff: float) -> dict[str, float]:
+    """Energies of atoms by symbol that the table [data] gives."""
+    data, found = config.data, {}
+    if data.isolated_atoms:
+        structures = read_frames(config.path(data.isolated_atoms), keys=data.keys)
+        found = isolated_atom_energies(structures, cutoff, data.isolated_atoms)
+    return found | data.reference_energies
 
 
 def _warn_of_what_a_fit_cannot_do(frames: Sequence[Frame], counts: np.ndarray, elements: Sequence[str]) -> None:

@@ -23,10 +23,11 @@ from latte_ase.training.fit import Result, evaluate_sums, fit
 from latte_ase.training.folder import TrainingFolder, check_folder
 from latte_ase.training.history import Report, epoch_bar
 from latte_ase.training.identity import checksum, lasting
-from latte_ase.training.initial import initial_potential, with_constants
+from latte_ase.training.initial import initial_potential, with_constants, with_domain
 from latte_ase.training.labelled_sets import labelled_sets
 from latte_ase.training.loss import metrics
 from latte_ase.training.optimiser import refuse_idle_decay
+from latte_ase.training.warm_start import base_of, with_weights_of
 
 
 def train(
@@ -61,8 +62,9 @@ def train(
     refuse_shipped_name(path)
     check_folder(path, resume=resume)
     structures = frames_of(config)
-    start, prepared, held = _start(config, structures)
-    folder = TrainingFolder(path, _identity(config, start, structures), config.training.epochs, resume)
+    base = base_of(config)
+    start, prepared, held = _start(config, base, structures)
+    folder = TrainingFolder(path, _identity(config, base, start, structures), config.training.epochs, resume)
     with nullcontext(report) if report else epoch_bar(config.model.name, config.training.epochs) as show:
         result = fit(start, config.training, prepared, held, folder=folder, report=show)
     trained = _finished(config, result, structures, held)
@@ -80,20 +82,28 @@ def frames_of(config: Config) -> Structures:
     )
 
 
-def _start(config: Config, structures: Structures) -> tuple[Potential, list[Frame], list[Frame]]:
-    """The potential that training starts from, and the frames to train on and held out."""
+def _start(
+    config: Config, base: Potential | None, structures: Structures
+) -> tuple[Potential, list[Frame], list[Frame]]:
+    """The potential that training starts from, random or with the weights of a base, and the frames to train on and held out."""
     potential = initial_potential(config, structures.train)
+    if base is not None:
+        potential = with_weights_of(base, potential, structures.train)
     refuse_idle_decay(config.training, potential, potential.params)
     prepared, held = (prepare(potential, frames) for frames in structures)
-    energies = reference_energies.initial(config, potential, prepared)
-    potential = with_constants(replace(potential, reference_energies=energies), prepared)
+    if base is None:
+        energies = reference_energies.initial(config, potential, prepared)
+        potential = with_constants(replace(potential, reference_energies=energies), prepared)
+    else:
+        energies = reference_energies.continued(config, base, potential, structures.train)
+        potential = with_domain(replace(potential, reference_energies=energies), prepared)
     if config.training.skin:
         prepared = prepare(potential, structures.train, skin=config.training.skin)
     return potential, prepared, held
 
 
-def _identity(config: Config, potential: Potential, structures: Structures) -> str:
-    """Checksum of the architecture, the settings and the structures of a training."""
+def _identity(config: Config, base: Potential | None, potential: Potential, structures: Structures) -> str:
+    """Checksum of the architecture, the settings, the structures and the base model of a training."""
     isolated = config.data.isolated_atoms
     sets = {
         "train": structures.train,
@@ -101,13 +111,13 @@ def _identity(config: Config, potential: Potential, structures: Structures) -> s
         "isolated": read_frames(config.path(isolated), keys=config.data.keys) if isolated else [],
     }
     architecture = architecture_to_json(potential.architecture)
-    return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets)
+    return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets, base=base)
 
 
 def _finished(config: Config, result: Result, structures: Structures, held: list[Frame]) -> Potential:
     """The trained potential, with E0 fitted once more if they were fitted, and what its model file says of the training."""
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
-    if not (config.data.reference_energies or config.data.isolated_atoms):
+    if not config.data.gives_reference_energies:
         trained = reference_energies.refitted(trained, structures.train)
         checked = evaluate_sums(trained, Batches(trained, held, config.training.batch_size), cast(trained.params))
         best = best | {f"valid_{name}": error for name, error in metrics(checked).items()}

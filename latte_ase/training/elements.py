@@ -1,4 +1,4 @@
-"""Addition of elements to a model: the parameters of a new element are a copy of those of a similar known one."""
+"""Other elements for a model: the parameters of a new element are a copy of those of a similar known one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
 from latte_ase.model.elements import symbols_of
 from latte_ase.model.potential import Architecture, Potential, init_params
@@ -34,8 +34,20 @@ def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:
     known = [int(z) for z in potential.architecture.numbers]
     if numbers <= set(known):
         return potential
-    wanted = sorted(numbers | set(known))
-    symbols = tuple(symbols_of(wanted))  # first: numbers that are no element's have no radius
+    return for_elements(potential, tuple(symbols_of(sorted(numbers | set(known)))), frames)
+
+
+def for_elements(potential: Potential, symbols: tuple[str, ...], frames: Sequence[Atoms]) -> Potential:
+    """Potential of these elements: known ones as they are, new ones as in `with_elements`; others are left out.
+
+    Args:
+        potential: the model.
+        symbols: chemical symbols, sorted by atomic number.
+        frames: structures that contain the new elements.
+    """
+    if symbols == potential.elements:
+        return potential
+    known, wanted = ([atomic_numbers[e] for e in elements] for elements in (potential.elements, symbols))
     source = np.array([known.index(z) if z in known else _nearest(z, known) for z in wanted])
     new = np.array([z not in known for z in wanted])
     architecture = replace(potential.architecture, elements=symbols)
@@ -54,7 +66,7 @@ def with_elements(potential: Potential, frames: Sequence[Atoms]) -> Potential:
         np.where(new, 0.0, potential.reference_energies[source]),
         potential.metadata,
     )
-    if architecture.shared:
+    if architecture.shared or not new.any():
         return extended
     strange = [atoms for atoms in frames if not np.isin(atoms.numbers, known).all()]
     found = with_constants(extended, prepare(extended, strange)).constants
@@ -68,15 +80,15 @@ def _nearest(z: int, known: Sequence[int]) -> int:
 
 
 def _rows_of(potential: Potential, architecture: Architecture, source):
-    """Parameters whose axes over species have the entries `source` of the axes of a potential.
+    """Parameters of an architecture, whose axes over species have the entries `source` of the axes of a potential.
 
     The axes over species are those whose length depends on the number of elements.
     """
 
     def shapes(elements):
-        return jax.eval_shape(lambda: init_params(replace(architecture, elements=elements), jax.random.key(0)))
+        return jax.eval_shape(lambda: init_params(replace(architecture, elements=tuple(elements)), jax.random.key(0)))
 
-    few, many = shapes(potential.elements), shapes(architecture.elements)
+    few, more = shapes(potential.elements), shapes(chemical_symbols[1 : len(potential.elements) + 2])
 
     def take(array, small, large):
         for axis, (a, b) in enumerate(zip(small.shape, large.shape, strict=True)):
@@ -84,4 +96,4 @@ def _rows_of(potential: Potential, architecture: Architecture, source):
                 array = np.take(array, source, axis=axis)
         return array
 
-    return jax.tree.map(take, potential.params, few, many)
+    return jax.tree.map(take, potential.params, few, more)
