@@ -130,6 +130,7 @@ def training(model, atoms, *, budget: float) -> dict:
     from ase.calculators.singlepoint import SinglePointCalculator
 
     from latte_ase.model.program import weights_of
+    from latte_ase.training.batch_rules import ByFrames
     from latte_ase.training.batches import Batches, training_program
     from latte_ase.training.config import TrainingConfig
     from latte_ase.training.dataset import prepare
@@ -140,7 +141,7 @@ def training(model, atoms, *, budget: float) -> dict:
     labelled = atoms.copy()
     labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(atoms), 3)))
     frames = prepare(model, [labelled])
-    batch = next(Batches(model, frames, 1)())
+    batch = next(Batches(model, frames, ByFrames(1))())
     params, constants = weights_of(model, np.float32)
     config = TrainingConfig()
     transformation = optimiser(config, 1000)

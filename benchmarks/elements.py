@@ -44,7 +44,7 @@ def config(descriptor: dict) -> dict:
 def calls(frames, settings) -> dict:
     """{what: (function without arguments, atoms it handles)}."""
     potential = initial_potential(settings, frames)
-    batches = Batches(potential, prepare(potential, frames), settings.training.batch_size)
+    batches = Batches(potential, prepare(potential, frames), settings.training.batches)
     made = list(batches())
     transformation = optimiser(settings.training, 1000)
     step = make_step(

@@ -35,6 +35,7 @@ from latte_ase.model.descriptors import DESCRIPTORS
 from latte_ase.model.potential import Architecture, init_params
 from latte_ase.model.program import weights_of
 from latte_ase.training import load_config
+from latte_ase.training.batch_rules import ByFrames
 from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential, with_constants
@@ -177,7 +178,7 @@ def epoch_seconds(members: dict[str, dict], frames) -> dict[str, float]:
         )
         state = OptimiserState(cast[0], cast[0], transformation.init(cast[0]), np.zeros((), np.int32))
 
-        calls[name] = partial(_steps, step, state, cast[1], list(Batches(potential, prepared, BATCH)()))
+        calls[name] = partial(_steps, step, state, cast[1], list(Batches(potential, prepared, ByFrames(BATCH))()))
         calls[name]()  # compiles
     for _ in range(TURNS):
         for name, call in calls.items():

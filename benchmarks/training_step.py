@@ -19,6 +19,7 @@ import optax
 from ase.io import read
 
 from latte_ase.model.program import weights_of
+from latte_ase.training.batch_rules import ByFrames
 from latte_ase.training.batches import Batches, training_program
 from latte_ase.training.config import load_config
 from latte_ase.training.dataset import prepare
@@ -37,7 +38,7 @@ def calls(preset: str, atoms: list, batch_size: int) -> dict:
     potential = initial_potential(config, atoms)
     frames = prepare(potential, atoms)
     potential = with_constants(potential, frames)
-    batch = next(iter(Batches(potential, frames, batch_size)()))
+    batch = next(iter(Batches(potential, frames, ByFrames(batch_size))()))
     params, constants = weights_of(potential, np.float32)
     transformations = {
         "muon": optimiser(replace(config.training, optimiser="muon"), STEPS),

@@ -17,6 +17,7 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from ase.data import chemical_symbols
@@ -182,6 +183,8 @@ def _is(value: Any, kind: Any) -> bool:
     """Whether a value is of a type, without infinite or endless content."""
     if kind is Any:
         return True
+    if isinstance(kind, UnionType):
+        return any(_is(value, one) for one in get_args(kind))
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         if not isinstance(value, (list, tuple)) or len(value) > LONGEST_LIST:

@@ -97,7 +97,7 @@ class Buckets:
         if self.second_slack is not None:
             alike = [s for s in self.known if (s.block, s.grouping) == (need.block, need.grouping)]
             near = [s for s in alike if 1 / WASTE <= s.places / new.places <= WASTE]
-            new = self._with_room(_hull([need, *near]), self.second_slack) if near else new
+            new = self._with_room(hull([need, *near]), self.second_slack) if near else new
         self.known.append(new)
         return new
 
@@ -138,7 +138,7 @@ class Buckets:
         return sum(shape.neighbours) * (need.blocks + self.idle * (shape.blocks - need.blocks))
 
 
-def _hull(shapes: Sequence[Shape]) -> Shape:
+def hull(shapes: Sequence[Shape]) -> Shape:
     """Smallest shape that holds all of these."""
     neighbours = zip_longest(*(s.neighbours for s in shapes), fillvalue=0)
     return shapes[0]._replace(blocks=max(s.blocks for s in shapes), neighbours=tuple(max(n) for n in neighbours))

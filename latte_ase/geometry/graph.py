@@ -319,6 +319,9 @@ def join(pair_lists: Sequence[Pairs], sizes: Sequence[int]) -> tuple[Pairs, np.n
     Returns:
         The joined list, and the index of the structure of each atom, (atoms,) int.
     """
+    if not pair_lists:
+        none, vectors = np.zeros(0, np.int64), np.zeros((0, 3))
+        return Pairs(none, none, vectors.astype(np.int64), vectors, none), none
     atoms = np.cumsum(sizes) - sizes
     counts = np.array([len(p.i) for p in pair_lists])
     starts = np.cumsum(counts) - counts

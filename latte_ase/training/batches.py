@@ -10,10 +10,13 @@ import jax
 import numpy as np
 
 from latte_ase.engine.devices import find_device
-from latte_ase.geometry.buckets import Buckets, planned
-from latte_ase.geometry.graph import Graph, Grouping, choose_block, join, lay_out, pack
+from latte_ase.geometry.buckets import Buckets, hull
+from latte_ase.geometry.graph import Graph, Grouping, Layout, Shape, fill, join, lay_out
+from latte_ase.geometry.neighbours import Pairs
 from latte_ase.model.potential import Potential
 from latte_ase.model.program import Program
+from latte_ase.training.batch_rules import BatchRule
+from latte_ase.training.data_parallel import DeviceGroup, find_devices
 from latte_ase.training.dataset import Frame
 
 DTYPE = np.float32
@@ -57,20 +60,6 @@ class Batch(NamedTuple):
     weights: np.ndarray
 
 
-def buckets_of(frames: Sequence[Frame], size: int, *, grouping: Grouping = Grouping.SPECIES) -> Buckets:
-    """Buckets for batches of `size` of these frames; see `buckets.planned`."""
-    if grouping is Grouping.MIXED:
-        counts = np.array([[len(f.species)] for f in frames])
-    else:
-        n_species = 1 + max(int(f.species.max()) for f in frames)
-        counts = np.array([np.bincount(f.species, minlength=n_species) for f in frames])
-    block = choose_block(size * counts.mean(axis=0).astype(int))
-    needs = [lay_out(f.species, f.pairs, block, grouping=grouping).need.neighbours for f in frames]
-    groups = max(len(n) for n in needs)
-    neighbours = [n + (0,) * (groups - len(n)) for n in needs]
-    return planned(counts, neighbours, size, block=block, grouping=grouping)
-
-
 def mean_weights(frames: Sequence[Frame]) -> np.ndarray:
     """(3,) mean weights of the energies, force components and stresses of a set; 1 for labels that there are none of.
 
@@ -91,22 +80,50 @@ def make_batch(
     Args:
         frames: at most `size`.
         reference_energies: (species,) E0 in eV, subtracted from the labels in float64.
-        buckets: from `buckets_of`.
+        buckets: from `batch_rules`.
         size: number of structures of the batch.
         dtype: of the arrays.
         weights: (3,) `mean_weights` of the set.
     """
+    return make_shares([frames], reference_energies, buckets, size, dtype, weights=weights)[0]
+
+
+def make_shares(
+    shares: Sequence[Sequence[Frame]],
+    reference_energies,
+    buckets: Buckets,
+    size: int,
+    dtype,
+    *,
+    weights=(1.0, 1.0, 1.0),
+) -> list[Batch]:
+    """Batches of equal shape, one of each share; further arguments as `make_batch`."""
+    largest = buckets.known[-1]
+    layouts = [_layout(frames, largest.block, largest.grouping) for frames in shares]
+    shape = buckets.holding(hull([layout.need for layout in layouts]))
+    return [
+        _filled(frames, layout, shape, reference_energies, size, dtype, weights)
+        for frames, layout in zip(shares, layouts, strict=True)
+    ]
+
+
+def _joined(frames: Sequence[Frame]) -> tuple[np.ndarray, Pairs, np.ndarray]:
+    """Species, pairs and structure of all atoms."""
     pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
-    species, largest = np.concatenate([f.species for f in frames]), buckets.known[-1]
-    graph, layout, shape = pack(
-        species,
-        pairs,
-        buckets.holding,
-        dtype,
-        structure=structure,
-        block=largest.block,
-        grouping=largest.grouping,
-    )
+    return np.concatenate([np.zeros(0, int), *(f.species for f in frames)]), pairs, structure
+
+
+def _layout(frames: Sequence[Frame], block: int, grouping: Grouping) -> Layout:
+    species, pairs, _ = _joined(frames)
+    return lay_out(species, pairs, block, grouping=grouping)
+
+
+def _filled(
+    frames: Sequence[Frame], layout: Layout, shape: Shape, reference_energies, size: int, dtype, weights
+) -> Batch:
+    """Graph and labels of frames in arrays of a shape."""
+    _, pairs, structure = _joined(frames)
+    graph = fill(layout, pairs, structure, shape, dtype)
     places = shape.blocks * shape.block
     energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
     has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
@@ -133,24 +150,32 @@ def make_batch(
 
 
 class Batches:
-    """Batches of a set of frames, in one or a few shapes, prepared one ahead in a thread."""
+    """Batches of a set of frames, in one or a few shapes, prepared one ahead in a thread.
 
-    def __init__(self, potential: Potential, frames: Sequence[Frame], size: int):
+    Args:
+        potential: whose E0 and grouping by species are used.
+        frames: the set.
+        rule: which frames form a batch.
+        group: devices that share every batch; None is the first device alone.
+    """
+
+    def __init__(
+        self, potential: Potential, frames: Sequence[Frame], rule: BatchRule, *, group: DeviceGroup | None = None
+    ):
         self.frames, self.reference_energies = frames, potential.reference_energies
-        self.size = min(size, len(frames))
+        self.group = group or find_devices()
         kinds = max(len(np.unique(f.species)) for f in frames)
         grouping = potential.architecture.descriptor.grouping(kinds)
-        self.buckets = buckets_of(frames, self.size, grouping=grouping)
+        self.plan = rule.plan(frames, grouping=grouping, shares=self.group.count)
         self.weights = mean_weights(frames)
 
     def steps(self, order) -> int:
         """Number of batches of an order of frames."""
-        return -(-len(order) // self.size)
+        return len(self.plan.parts(order))
 
     def __call__(self, order=None) -> Iterator[Batch]:
         """Batches in an order of the frames; default: as they are."""
-        order = np.arange(len(self.frames)) if order is None else order
-        parts = [order[k : k + self.size] for k in range(0, len(order), self.size)]
+        parts = self.plan.parts(np.arange(len(self.frames)) if order is None else order)
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self._make, parts[0])
             for part in parts[1:]:
@@ -158,6 +183,27 @@ class Batches:
                 yield batch
             yield ahead.result()
 
-    def _make(self, part):
+    def _make(self, part) -> Batch:
         chosen = [self.frames[k] for k in part]
-        return make_batch(chosen, self.reference_energies, self.buckets, self.size, DTYPE, weights=self.weights)
+        sizes = [len(frame.species) for frame in chosen]
+        shares = [[chosen[k] for k in share] for share in balanced(sizes, self.group.count, most=self.plan.size)]
+        return self.group.place(
+            make_shares(shares, self.reference_energies, self.plan.buckets, self.plan.size, DTYPE, weights=self.weights)
+        )
+
+
+def balanced(sizes: Sequence[int], shares: int, *, most: int) -> list[list[int]]:
+    """Indices of frames by share, of about equally many atoms each: the largest first, each to the smallest share.
+
+    Args:
+        sizes: (frames,) numbers of atoms.
+        shares: how many.
+        most: frames of a share at most.
+    """
+    found, atoms = [[] for _ in range(shares)], [0] * shares
+    for k in sorted(range(len(sizes)), key=lambda k: -sizes[k]) if shares > 1 else range(len(sizes)):
+        free = [s for s in range(shares) if len(found[s]) < most]
+        smallest = min(free, key=lambda s: atoms[s])
+        found[smallest].append(k)
+        atoms[smallest] += sizes[k]
+    return found

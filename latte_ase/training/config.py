@@ -18,6 +18,7 @@ from latte_ase.io.labels import KEYS
 from latte_ase.model.descriptors import DESCRIPTORS, Descriptor
 from latte_ase.model.networks import Activation, Widths
 from latte_ase.settings import (
+    Allowed,
     Count,
     Energy,
     Fraction,
@@ -37,10 +38,15 @@ from latte_ase.settings import (
     field_types,
     tuples,
 )
+from latte_ase.training.batch_rules import BatchRule, ByAtoms, ByFrames
 
 PRESETS = ("small", "medium", "large")
 """Settings to begin with, from quick to thorough; files of the folder `presets`."""
 LabelKeys = dict[Annotated[str, OneOf(KEYS)], Name]
+NumberOfDevices = Annotated[
+    int | str,
+    Allowed('a whole number of 1 or more, or "all",', lambda n: n == "all" if isinstance(n, str) else 1 <= n < 2**31),
+]
 OPTIMISERS = ("muon", "adamw")
 """See `optimiser.py`."""
 
@@ -151,7 +157,11 @@ class TrainingConfig:
 
     Attributes:
         epochs: passes over the training set.
-        batch_size: structures per step.
+        batch_size: structures per step; of a training on several devices, of all together.
+        batch_atoms: places for atoms per step, in place of `batch_size`: for sets of structures of different sizes, which then need less
+            padding.  0 takes `batch_size`.
+        devices: number of devices that share every batch, or "all" that JAX sees: GPUs, or the cores of a CPU where Python starts with
+            XLA_FLAGS=--xla_force_host_platform_device_count=2 in its environment.
         optimiser: `muon`, which is Muon for matrices and Adam for all else, or `adamw`.
         rate: peak learning rate, reached after the warm-up; a cosine lowers it to 1 % at the end.
         warmup: share of all steps in which the rate rises.
@@ -174,6 +184,8 @@ class TrainingConfig:
 
     epochs: Count = 100
     batch_size: Count = 4
+    batch_atoms: Natural = 0
+    devices: NumberOfDevices = 1
     optimiser: Annotated[str, OneOf(OPTIMISERS)] = "muon"
     rate: Positive = 3e-3
     warmup: Fraction = 0.02
@@ -204,6 +216,11 @@ class TrainingConfig:
         return tuple(name for name, weight in weights.items() if weight > 0)
 
     @property
+    def batches(self) -> BatchRule:
+        """Rule by which frames are divided into batches."""
+        return ByAtoms(self.batch_atoms) if self.batch_atoms else ByFrames(self.batch_size)
+
+    @property
     def consistency(self) -> bool:
         """Whether there is weak supervision."""
         return self.taylor_weight > 0 or self.spatial_weight > 0
@@ -219,6 +236,8 @@ class TrainingSettings(TypedDict, total=False):
 
     epochs: int
     batch_size: int
+    batch_atoms: int
+    devices: int | str
     optimiser: str
     rate: float
     warmup: float

@@ -23,7 +23,7 @@ from latte_ase.training.config import TrainingConfig
 def inconsistency(
     program: Program, weights: Weights, batch: Batch, predicted: OfStructures, key, config: TrainingConfig
 ):
-    """Weighted mean squares of both differences per atom, over the structures of a batch.
+    """Weighted sum of squares of both differences per atom over the structures of a batch, and their number.
 
     Args:
         program, weights: the potential.
@@ -34,7 +34,7 @@ def inconsistency(
     """
     taylor, spatial = differences(program, weights, batch, predicted, key, config.displacement)
     n_structures = (_per_structure(batch.graph.is_atom, batch) > 0).sum()  # a batch may have room for more
-    return (config.taylor_weight * (taylor**2).sum() + config.spatial_weight * (spatial**2).sum()) / n_structures
+    return config.taylor_weight * (taylor**2).sum() + config.spatial_weight * (spatial**2).sum(), n_structures
 
 
 def differences(program: Program, weights: Weights, batch: Batch, predicted: OfStructures, key, displacement: float):

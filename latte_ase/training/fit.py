@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -19,6 +20,7 @@ from latte_ase.model.program import Program, Weights, weights_of
 from latte_ase.training import history
 from latte_ase.training.batches import DTYPE, Batch, Batches, cast, training_program
 from latte_ase.training.config import TrainingConfig
+from latte_ase.training.data_parallel import DeviceGroup, find_devices
 from latte_ase.training.dataset import Frame
 from latte_ase.training.folder import TrainingFolder
 from latte_ase.training.history import Report, Row
@@ -29,12 +31,14 @@ from latte_ase.training.step import OptimiserState, make_step
 from latte_ase.training.trainer_state import TrainerState
 
 
-def _errors_of(program: Program, weights: Weights, batch: Batch) -> Errors:
-    return errors(of_structures(program, weights, batch.graph, len(batch.energy)), batch)
+@partial(jit, static_argnums=(0, 1))  # compiled once per architecture and shape, whatever the number of trainings
+def _errors(program: Program, group: DeviceGroup, weights: Weights, batch: Batch) -> Errors:
+    """Error sums of a batch."""
 
+    def on_one(weights, batch):
+        return group.total(errors(of_structures(program, weights, batch.graph, len(batch.energy)), batch))
 
-# compiled once per architecture and shape, whatever the number of trainings
-_errors = jit(_errors_of, static_argnums=0)
+    return group.each(on_one)(weights, batch)
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,13 @@ def fit(
         ValueError: the checkpoint in the folder is of another training.
     """
     refuse_fork()
-    train, valid = (Batches(potential, frames, training.batch_size) for frames in (train_frames, valid_frames))
+    group, rule = find_devices(training.devices), training.batches
+    train, valid = (Batches(potential, frames, rule, group=group) for frames in (train_frames, valid_frames))
     order = order or _shuffled(len(train_frames), training.seed)
     parametrisation = parametrise(replace(potential, params=cast(potential.params)))
     transformation = optimiser(training, training.epochs * train.steps(order(1)))
-    step = make_step(training_program(potential), transformation, training, parametrisation=parametrisation)
+    program = training_program(potential)
+    step = make_step(program, transformation, training, parametrisation=parametrisation, group=group)
     params_of, constants = jit(parametrisation.params), weights_of(potential, DTYPE).constants
 
     state = TrainerState.start(cast(parametrisation.start), transformation)
@@ -123,7 +129,7 @@ def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
     program, weights = training_program(potential), weights_of(potential, DTYPE)._replace(params=params)
     total = None
     for batch in batches():
-        total = add(total, _errors(program, weights, batch))
+        total = add(total, _errors(program, batches.group, weights, batch))
     assert total is not None
     return Errors(*(np.asarray(x, float) for x in total))
 

@@ -18,8 +18,13 @@ from latte_ase.training.config import TrainingConfig
 
 
 def lasting(training: TrainingConfig) -> dict[str, Any]:
-    """Settings that must not change: all but the number of epochs."""
-    return training.to_dict() | {"epochs": None}
+    """Settings that must not change: all but the number of epochs, and of devices where they add the same numbers in another order.
+
+    The displacements of the consistency are drawn by each device.
+    """
+    settings = training.to_dict() | {"epochs": None}
+    others = {"batch_atoms": training.batch_atoms > 0, "devices": training.consistency and training.devices != 1}
+    return {name: value for name, value in settings.items() if others.get(name, True)}
 
 
 def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential | None = None) -> str:

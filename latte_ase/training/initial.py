@@ -14,6 +14,7 @@ from latte_ase.engine.evaluator import Evaluator
 from latte_ase.model import derivatives
 from latte_ase.model.elements import symbols_of
 from latte_ase.model.potential import Architecture, Potential, feature_constants, init_params
+from latte_ase.training.batch_rules import ByFrames
 from latte_ase.training.batches import DTYPE, Batches
 from latte_ase.training.config import Config
 from latte_ase.training.dataset import Frame, closest_approaches, compositions, fewest_neighbours
@@ -52,7 +53,7 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
     """The potential with feature scales, energy scale and domain of these frames."""
     species = len(potential.elements)
     chosen = [frames[k] for k in _sample(frames, species, sample)]
-    batches = Batches(potential, chosen, 4)
+    batches = Batches(potential, chosen, ByFrames(4))
     rows, kinds = [], []
     evaluator = Evaluator(potential, device=find_device(None), dtype=DTYPE, kernel="xla")
     for batch in batches():

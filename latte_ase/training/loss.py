@@ -41,6 +41,15 @@ class Errors(NamedTuple):
     n_forces: Any
     n_stress: Any
 
+    @property
+    def counts(self) -> tuple[Any, Any, Any]:
+        """Numbers of terms."""
+        return self.n_energy, self.n_forces, self.n_stress
+
+    def divided_by(self, counts: tuple[Any, Any, Any]) -> Errors:
+        """The sums with other numbers of terms: those of a whole batch, of which these are a part."""
+        return self._replace(n_energy=counts[0], n_forces=counts[1], n_stress=counts[2])
+
 
 def huber(x, delta):
     """x^2 where |x| < delta, delta (2 |x| - delta) beyond; arrays of x's shape, delta in its units."""

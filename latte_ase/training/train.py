@@ -119,7 +119,7 @@ def _finished(config: Config, result: Result, structures: Structures, held: list
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
     if not config.data.gives_reference_energies:
         trained = reference_energies.refitted(trained, structures.train)
-        checked = evaluate_sums(trained, Batches(trained, held, config.training.batch_size), cast(trained.params))
+        checked = evaluate_sums(trained, Batches(trained, held, config.training.batches), cast(trained.params))
         best = best | {f"valid_{name}": error for name, error in metrics(checked).items()}
     facts = {"metrics": best, "frames": [len(frames) for frames in structures]}
     return replace(trained, metadata={**trained.metadata, **facts})

@@ -31,6 +31,7 @@ from latte_ase.model.committee import Committee, replaced
 from latte_ase.model.derivatives import derivatives
 from latte_ase.model.potential import Architecture, Potential
 from latte_ase.model.program import Program, Weights, weights_of
+from latte_ase.training.batch_rules import ByFrames
 from latte_ase.training.batches import DTYPE, Batches, training_program
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import prepare
@@ -123,7 +124,7 @@ def _rows(program: Program, weights: Weights, graph, probes):
 def _information(potential: Potential, structures, weights, seed, progress) -> np.ndarray:
     """Matrix H (weights, weights), float64."""
     frames = prepare(potential, structures)
-    batches = Batches(potential, frames, 1)()
+    batches = Batches(potential, frames, ByFrames(1))()
     program, trained = training_program(potential), weights_of(potential, DTYPE)
     rng, total = np.random.default_rng(seed), 0.0
     for frame, batch in zip(progress(frames) if progress else frames, batches, strict=True):

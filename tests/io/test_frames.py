@@ -14,7 +14,8 @@ from latte_ase.geometry.buckets import Buckets
 from latte_ase.geometry.graph import lay_out
 from latte_ase.io.frames import read_frames
 from latte_ase.io.labels import count_labels, label
-from latte_ase.training.batches import buckets_of, make_batch
+from latte_ase.training.batch_rules import buckets_of
+from latte_ase.training.batches import make_batch
 from latte_ase.training.dataset import closest_approaches, compositions, fewest_neighbours, prepare, split
 from latte_ase.training.reference_energies import fit_reference_energies
 

@@ -14,7 +14,8 @@ from ase.build import bulk
 from latte_ase import LatteCalculator
 from latte_ase.model.derivatives import of_structures
 from latte_ase.model.program import Program, weights_of
-from latte_ase.training.batches import buckets_of, make_batch
+from latte_ase.training.batch_rules import buckets_of
+from latte_ase.training.batches import make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.consistency import _directions, differences, inconsistency
 from latte_ase.training.dataset import prepare
@@ -111,10 +112,11 @@ def test_the_loss_weighs_mean_squares(potential, batch, found):
     config = TrainingConfig(taylor_weight=3.0, spatial_weight=0.5, displacement=0.05)
     with jax.enable_x64(True):
         predicted = of_structures(program, weights, batch.graph, 3)
-        value = inconsistency(program, weights, batch, predicted, jax.random.key(0), config)
+        squares, structures = inconsistency(program, weights, batch, predicted, jax.random.key(0), config)
     taylor, spatial = found(0.05)
     assert taylor[2] == spatial[2] == 0  # room for a third structure, empty
-    assert float(value) == pytest.approx((3 * (taylor**2).sum() + 0.5 * (spatial**2).sum()) / 2, rel=1e-9)
+    assert float(squares) == pytest.approx(3 * (taylor**2).sum() + 0.5 * (spatial**2).sum(), rel=1e-9)
+    assert structures == 2
 
 
 def test_pairs_reach_as_far_as_two_atoms_may_come_closer():

@@ -39,8 +39,8 @@ def compile_once(steps, monkeypatch):
     """Every call of `train` compiles its step; here all of one configuration share it."""
     made = fit.make_step
 
-    def once(architecture, transformation, config, *, parametrisation):
-        step = made(architecture, transformation, config, parametrisation=parametrisation)
+    def once(architecture, transformation, config, **keywords):
+        step = made(architecture, transformation, config, **keywords)
         return steps.setdefault((architecture, config), step)
 
     monkeypatch.setattr(fit, "make_step", once)

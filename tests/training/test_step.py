@@ -15,7 +15,8 @@ from latte_ase.geometry.graph import Shape
 from latte_ase.io.model_file import flatten
 from latte_ase.model.derivatives import of_structures
 from latte_ase.model.program import Program, weights_of
-from latte_ase.training.batches import buckets_of, make_batch
+from latte_ase.training.batch_rules import buckets_of
+from latte_ase.training.batches import make_batch
 from latte_ase.training.config import TrainingConfig, load_config
 from latte_ase.training.dataset import prepare
 from latte_ase.training.initial import initial_potential

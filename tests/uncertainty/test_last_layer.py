@@ -15,7 +15,8 @@ from latte_ase import LatteCalculator, load_model
 from latte_ase.io.model_file import save_model
 from latte_ase.model.committee import replaced
 from latte_ase.model.program import Program, weights_of
-from latte_ase.training.batches import buckets_of, make_batch
+from latte_ase.training.batch_rules import buckets_of
+from latte_ase.training.batches import make_batch
 from latte_ase.training.dataset import prepare
 from latte_ase.uncertainty import assess, last_layer
 from latte_ase.uncertainty.assessment import calibrated
