@@ -1,8 +1,9 @@
 """Training on structures of different sizes: batches by frames and by atoms, on one device and on several.
 
     XLA_FLAGS=--xla_force_host_platform_device_count=2 python benchmarks/training_scale.py [--frames 400] [--rounds 3]
+    taskset -c 0 python benchmarks/training_scale.py  # one core: XLA uses others for one device too
 
-The set is made here: clusters of 6 to 60 atoms of three elements, with labels of Lennard-Jones type; labels do not change the cost.
+The set is made here: clusters of --smallest to --largest atoms of three elements, with Lennard-Jones labels, which do not change the cost.
 Epochs of all cases take turns in one process, the first of each compiles and is not counted.  A row per case: frames per second
 (median of the rounds), padding (share of the places for pairs that is empty), compiled shapes, steps of an epoch.
 """
@@ -31,9 +32,9 @@ from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import OptimiserState, make_step
 
 
-def cluster(rng) -> Atoms:
+def cluster(rng, smallest: int, largest: int) -> Atoms:
     """A ball cut out of a shaken lattice, with labels."""
-    size = rng.integers(6, 61)
+    size = rng.integers(smallest, largest + 1)
     sites = 1.9 * np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     nearest = np.argsort(np.linalg.norm(sites + rng.uniform(-0.3, 0.3, 3), axis=1))[:size]
     atoms = Atoms(
@@ -79,11 +80,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=400)
     parser.add_argument("--size", type=int, default=8, help="frames in a batch")
+    parser.add_argument("--smallest", type=int, default=6, help="atoms")
+    parser.add_argument("--largest", type=int, default=60, help="atoms")
     parser.add_argument("--preset", default="medium")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     rng = np.random.default_rng(0)
-    structures = [cluster(rng) for _ in range(args.frames)]
+    structures = [cluster(rng, args.smallest, args.largest) for _ in range(args.frames)]
     config = load_config(
         {"preset": args.preset, "model": {"name": "scale", "repulsion": False}, "data": {"train": "-"}}
     )

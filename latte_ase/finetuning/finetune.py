@@ -21,6 +21,7 @@ from latte_ase.evaluation import Evaluation, evaluate
 from latte_ase.finetuning import replay
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
+from latte_ase.io.frame_selection import original_index
 from latte_ase.io.frames import read_frames
 from latte_ase.io.label_checks import labelled_frames
 from latte_ase.io.labels import count_labels
@@ -67,7 +68,7 @@ class _Frames:
     replayed: list[Atoms]
 
     @property
-    def as_given(self) -> dict[str, list[Atoms]]:
+    def as_given(self) -> dict[str, Sequence[Atoms]]:
         """Structures that must be the same when a fine-tuning is resumed, by use."""
         return {"train": self.new.train, "held": self.new.held, "replayed": self.replayed}
 
@@ -244,7 +245,7 @@ def _default_epochs(frames: _Frames, batch_size: int) -> int:
 
 def _start(base: Potential, new: Structures, energies: dict[str, float] | None) -> Potential:
     """Base model with all elements and with the E0 of the new level of theory."""
-    extended = with_elements(base, new.train + new.held)
+    extended = with_elements(base, [*new.train, *new.held])
     if energies is None:
         return reference_energies.refitted(extended, new.train)
     reference_energies.refuse_in_place_of_fitted(
@@ -258,12 +259,14 @@ def _prepared(
 ) -> tuple[Potential, TrainingConfig, list[Frame], list[Frame]]:
     """The first arguments of `fit`: where it starts, settings, frames to train on and held out, of one level of theory."""
     new, old = frames.new, frames.old
-    train = new.train + reference_energies.moved(old.train, base, start)
-    held = new.held + reference_energies.moved(old.held[: len(new.held)], base, start)
-    prepared = prepare(start, train)
+    train = [*new.train, *reference_energies.moved(old.train, base, start)]
+    held = [*new.held, *reference_energies.moved(old.held[: len(new.held)], base, start)]
+    origins = [f"frame {original_index(new.train, k)}" for k in range(len(new.train))]
+    origins += [f"replayed frame {original_index(old.train, k)}" for k in range(len(old.train))]
+    prepared = prepare(start, train, origins=origins)
     start = with_wider_domain(start, prepared[: len(new.train)])  # the base model's domain holds for its own data
     if settings.skin:
-        prepared = prepare(start, train, skin=settings.skin)
+        prepared = prepare(start, train, skin=settings.skin, origins=origins)
     return start, settings, prepared, prepare(start, held)
 
 
@@ -282,14 +285,14 @@ def _smaller(old, new) -> np.ndarray:
     return np.where((new > 0) & ((new < old) | (old == 0)), new, old)
 
 
-def _evaluations(stages: dict[str, Potential], held: list[Atoms], labels) -> dict[str, Evaluation]:
+def _evaluations(stages: dict[str, Potential], held: Sequence[Atoms], labels) -> dict[str, Evaluation]:
     """Errors of held-out frames by stage, of potentials that know all elements and for labels that there are."""
     labels = [name for name in labels if count_labels(held)[name]]  # a random split may leave none of them
     known = {stage: p for stage, p in stages.items() if p.elements == stages["fine-tuned"].elements}
     return {stage: evaluate(potential, held, labels=labels) for stage, potential in known.items()}
 
 
-def _base_evaluations(base: Potential, end: Potential, held: list[Atoms], labels) -> dict[str, Evaluation]:
+def _base_evaluations(base: Potential, end: Potential, held: Sequence[Atoms], labels) -> dict[str, Evaluation]:
     """Errors of held-out frames of the base model's data, before and after; none without such frames."""
     if not held:
         return {}

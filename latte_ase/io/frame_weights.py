@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
+from latte_ase.io.frame_selection import FrameSelection
+
 WEIGHT = "weight"
 """Entry of `atoms.info` that holds the weight of a frame."""
 
@@ -32,7 +34,7 @@ def frame_weight(atoms: Atoms) -> float:
     return float(weight)
 
 
-def weighted_frames(frames: Sequence[Atoms], origin: str) -> list[Atoms]:
+def weighted_frames(frames: Sequence[Atoms], origin: str) -> FrameSelection:
     """The frames with a weight above 0.
 
     Args:
@@ -51,9 +53,9 @@ def weighted_frames(frames: Sequence[Atoms], origin: str) -> list[Atoms]:
                 f"Frame {k} of {origin} has {error}. Correct it, or rename the entry if it is no weight of a frame."
             ) from error
         if weight > 0:
-            kept.append(atoms)
+            kept.append(k)
     if len(frames) and not kept:
         raise ValueError(
             f"All {len(frames)} frames of {origin} have the weight 0 in atoms.info[{WEIGHT!r}]; one above 0 is needed."
         )
-    return kept
+    return FrameSelection(frames, kept)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from ase import Atoms
 
+from latte_ase.io.frame_selection import FrameSelection, original_index
 from latte_ase.io.labels import LABELS, count_labels, has_label, known_forces, label
 
 CHANGED = 1e-3
@@ -21,7 +22,14 @@ GEOMETRY = ("numbers", "positions", "momenta", "masses", "tags", "initial_charge
 def labelled_frames(
     frames: Sequence[Atoms], names: Iterable[str], origin="the training set", *, otherwise: str = ""
 ) -> list[Atoms]:
-    """The frames that have at least one of the labels, after a look at all of them.
+    """The frames that have at least one of the labels, after a look at all of them; see `select_labelled`."""
+    return list(select_labelled(frames, names, origin, otherwise=otherwise))
+
+
+def select_labelled(
+    frames: Sequence[Atoms], names: Iterable[str], origin="the training set", *, otherwise: str = ""
+) -> FrameSelection:
+    """Selection of the frames that have at least one of the labels, after a look at all of them.
 
     A frame is used for the labels that it has: where some frames lack a label there is a warning, as there is for forces that
     a constraint took away (`known_forces`).
@@ -38,7 +46,7 @@ def labelled_frames(
     """
     names = tuple(names)
     for k, atoms in enumerate(frames):
-        _refuse_bad_labels(atoms, f"frame {k} of {origin}")
+        _refuse_bad_labels(atoms, f"frame {original_index(frames, k)} of {origin}")
     if "forces" in names:
         _warn_of_constrained_forces(frames, origin)
     require_labels(frames, names, origin, otherwise=otherwise)
@@ -47,11 +55,13 @@ def labelled_frames(
         if counts[name] < len(frames):
             first = next(k for k, atoms in enumerate(frames) if not has_label(atoms, name))
             warnings.warn(
-                f"{counts[name]} of {len(frames)} frames of {origin} have {name} (frame {first} has none). Each frame is used "
+                f"{counts[name]} of {len(frames)} frames of {origin} have {name} (frame {original_index(frames, first)} has none). Each frame is used "
                 "for the labels that it has.",
-                stacklevel=3,
+                stacklevel=4,
             )
-    return [atoms for atoms in frames if any(has_label(atoms, name) for name in names)]
+    return FrameSelection(
+        frames, (k for k, atoms in enumerate(frames) if any(has_label(atoms, name) for name in names))
+    )
 
 
 def require_labels(frames: Sequence[Atoms], names: Iterable[str], origin: str, *, otherwise: str = "") -> None:
@@ -103,7 +113,7 @@ def _warn_of_constrained_forces(frames: Sequence[Atoms], origin: str) -> None:
             f"{kinds}, {taken[first].sum()} of {len(frames[first])} atoms). What a constraint took away is no label and is left "
             "out. To use these forces too, store atoms.get_forces(apply_constraint=False); if they are the true ones, take the "
             "constraint off.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -22,7 +22,7 @@ CLASS_RATIO = 1.5
 """Least ratio of the places of two classes: the padding that a class of its own saves has to pay for its compilation."""
 FEWEST_BATCHES = 4
 """Batches that a class fills at least; a smaller one joins the next larger one, since its last batch is never full."""
-SHARE_GROWTH = 1.25
+SHARE_GROWTH = 1.125
 """Ratio of the sizes that the share of a device can have."""
 
 

@@ -99,54 +99,60 @@ def make_shares(
 ) -> list[Batch]:
     """Batches of equal shape, one of each share; further arguments as `make_batch`."""
     largest = buckets.known[-1]
-    layouts = [_layout(frames, largest.block, largest.grouping) for frames in shares]
-    shape = buckets.holding(hull([layout.need for layout in layouts]))
-    return [
-        _filled(frames, layout, shape, reference_energies, size, dtype, weights)
-        for frames, layout in zip(shares, layouts, strict=True)
-    ]
+    joined = [_Joined.of(frames, largest.block, largest.grouping) for frames in shares]
+    shape = buckets.holding(hull([one.layout.need for one in joined]))
+    return [one.filled(shape, reference_energies, size, dtype, weights) for one in joined]
 
 
-def _joined(frames: Sequence[Frame]) -> tuple[np.ndarray, Pairs, np.ndarray]:
-    """Species, pairs and structure of all atoms."""
-    pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
-    return np.concatenate([np.zeros(0, int), *(f.species for f in frames)]), pairs, structure
+class _Joined(NamedTuple):
+    """Frames as one list of atoms and pairs, and where they stand in a graph.
 
+    Attributes:
+        frames: the frames.
+        pairs: of all.
+        structure: (atoms,) frame of each atom.
+        layout: of atoms and pairs.
+    """
 
-def _layout(frames: Sequence[Frame], block: int, grouping: Grouping) -> Layout:
-    species, pairs, _ = _joined(frames)
-    return lay_out(species, pairs, block, grouping=grouping)
+    frames: Sequence[Frame]
+    pairs: Pairs
+    structure: np.ndarray
+    layout: Layout
 
+    @classmethod
+    def of(cls, frames: Sequence[Frame], block: int, grouping: Grouping) -> _Joined:
+        """Frames in blocks of a size."""
+        pairs, structure = join([f.pairs for f in frames], [len(f.species) for f in frames])
+        species = np.concatenate([np.zeros(0, int), *(f.species for f in frames)])
+        return cls(frames, pairs, structure, lay_out(species, pairs, block, grouping=grouping))
 
-def _filled(
-    frames: Sequence[Frame], layout: Layout, shape: Shape, reference_energies, size: int, dtype, weights
-) -> Batch:
-    """Graph and labels of frames in arrays of a shape."""
-    _, pairs, structure = _joined(frames)
-    graph = fill(layout, pairs, structure, shape, dtype)
-    places = shape.blocks * shape.block
-    energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
-    has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
-    forces, has_forces = np.zeros((places, 3)), np.zeros((places, 3))
-    relative = np.ones((size, 3))
-    start = 0
-    for b, frame in enumerate(frames):
-        n_atoms[b], volume[b], relative[b] = len(frame.species), frame.volume, frame.weight / np.asarray(weights)
-        if frame.energy is not None:
-            energy[b] = frame.energy - np.asarray(reference_energies)[frame.species].sum()
-            has_energy[b] = 1
-        if frame.stress is not None:
-            stress[b], has_stress[b] = frame.stress, 1
-        place = layout.place[start : start + len(frame.species)]
-        if frame.forces is not None:
-            forces[place], has_forces[place] = np.where(frame.known_forces, frame.forces, 0.0), frame.known_forces
-        start += len(frame.species)
-    leading = (shape.blocks, shape.block)
-    arrays = (
-        energy, n_atoms, forces.reshape(*leading, 3), stress, volume,
-        has_energy, has_forces.reshape(*leading, 3), has_stress, relative,
-    )  # fmt: skip
-    return Batch(graph, *(a.astype(dtype) for a in arrays))
+    def filled(self, shape: Shape, reference_energies, size: int, dtype, weights) -> Batch:
+        """Graph and labels in arrays of a shape."""
+        frames, layout = self.frames, self.layout
+        graph = fill(layout, self.pairs, self.structure, shape, dtype)
+        places = shape.blocks * shape.block
+        energy, n_atoms, volume = np.zeros(size), np.ones(size), np.ones(size)
+        has_energy, has_stress, stress = np.zeros(size), np.zeros(size), np.zeros((size, 3, 3))
+        forces, has_forces = np.zeros((places, 3)), np.zeros((places, 3))
+        relative = np.ones((size, 3))
+        start = 0
+        for b, frame in enumerate(frames):
+            n_atoms[b], volume[b], relative[b] = len(frame.species), frame.volume, frame.weight / np.asarray(weights)
+            if frame.energy is not None:
+                energy[b] = frame.energy - np.asarray(reference_energies)[frame.species].sum()
+                has_energy[b] = 1
+            if frame.stress is not None:
+                stress[b], has_stress[b] = frame.stress, 1
+            place = layout.place[start : start + len(frame.species)]
+            if frame.forces is not None:
+                forces[place], has_forces[place] = np.where(frame.known_forces, frame.forces, 0.0), frame.known_forces
+            start += len(frame.species)
+        leading = (shape.blocks, shape.block)
+        arrays = (
+            energy, n_atoms, forces.reshape(*leading, 3), stress, volume,
+            has_energy, has_forces.reshape(*leading, 3), has_stress, relative,
+        )  # fmt: skip
+        return Batch(graph, *(a.astype(dtype) for a in arrays))
 
 
 class Batches:
@@ -183,13 +189,26 @@ class Batches:
                 yield batch
             yield ahead.result()
 
+    def rows(self) -> Iterator[np.ndarray]:
+        """For each batch of the frames as they are, the frame of each of its structures, of all devices; -1 where padded."""
+        for part in self.plan.parts(np.arange(len(self.frames))):
+            rows = np.full((self.group.count, self.plan.size), -1)
+            for row, share in zip(rows, self._shares(part), strict=True):
+                row[: len(share)] = share
+            yield rows.reshape(-1)
+
+    def _shares(self, part) -> list[np.ndarray]:
+        """Frames of each device."""
+        sizes = [len(self.frames[int(k)].species) for k in part] if self.group.count > 1 else [1] * len(part)
+        return [
+            np.asarray(part)[np.array(share, int)] for share in balanced(sizes, self.group.count, most=self.plan.size)
+        ]
+
     def _make(self, part) -> Batch:
-        chosen = [self.frames[k] for k in part]
-        sizes = [len(frame.species) for frame in chosen]
-        shares = [[chosen[k] for k in share] for share in balanced(sizes, self.group.count, most=self.plan.size)]
-        return self.group.place(
-            make_shares(shares, self.reference_energies, self.plan.buckets, self.plan.size, DTYPE, weights=self.weights)
-        )
+        shares = [[self.frames[int(k)] for k in share] for share in self._shares(part)]
+        plan = self.plan
+        made = make_shares(shares, self.reference_energies, plan.buckets, plan.size, DTYPE, weights=self.weights)
+        return self.group.place(made)
 
 
 def balanced(sizes: Sequence[int], shares: int, *, most: int) -> list[list[int]]:

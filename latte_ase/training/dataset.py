@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 
 from latte_ase.geometry.neighbours import Pairs, neighbour_list, volume
+from latte_ase.io.frame_selection import FrameSelection
 from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.labels import known_forces, label
 from latte_ase.model.potential import Potential
@@ -38,6 +40,7 @@ class Frame:
         stress: (3, 3) eV/Angstrom^3, or None.
         volume: Angstrom^3; 1 where the cell has none.
         weight: of the labels in the loss, see `latte_ase.io.frame_weights`.
+        origin: where it comes from, for messages.
     """
 
     species: np.ndarray
@@ -48,14 +51,18 @@ class Frame:
     stress: np.ndarray | None
     volume: float
     weight: float = 1.0
+    origin: str = ""
 
 
-def prepare(potential: Potential, frames: Sequence[Atoms], *, skin: float = 0.0) -> list[Frame]:
-    """Species, labels, and pairs within the cutoff and `skin` (Angstrom), of every structure."""
-    return [_prepare_one(potential, atoms, skin) for atoms in frames]
+def prepare(
+    potential: Potential, frames: Sequence[Atoms], *, skin: float = 0.0, origins: Iterable[str] | None = None
+) -> list[Frame]:
+    """Species, labels, and pairs within the cutoff and `skin` (Angstrom), of every structure; `origins` as in `Frame`."""
+    origins = origins or repeat("")
+    return [_prepare_one(potential, atoms, skin, origin) for atoms, origin in zip(frames, origins, strict=False)]
 
 
-def _prepare_one(potential, atoms, skin) -> Frame:
+def _prepare_one(potential, atoms, skin, origin) -> Frame:
     return Frame(
         potential.species(atoms.numbers),
         neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff + skin),
@@ -65,6 +72,7 @@ def _prepare_one(potential, atoms, skin) -> Frame:
         label(atoms, "stress"),
         volume(atoms.cell.array) or 1.0,
         frame_weight(atoms),
+        origin,
     )
 
 
@@ -163,8 +171,8 @@ def _extrapolated(smallest, *, farthest: float, least: float = 0.0) -> float:
 class Structures(NamedTuple):
     """Labelled structures, to train on and held out."""
 
-    train: list[Atoms]
-    held: list[Atoms]
+    train: Sequence[Atoms]
+    held: Sequence[Atoms]
 
 
 def split(structures: Sequence[Atoms], fraction: float, seed: int) -> Structures:
@@ -181,4 +189,4 @@ def split(structures: Sequence[Atoms], fraction: float, seed: int) -> Structures
             "a smaller fraction, or a set of held-out frames."
         )
     order = np.random.default_rng(seed).permutation(n)
-    return Structures(*([structures[k] for k in np.sort(part)] for part in (order[held:], order[:held])))
+    return Structures(*(FrameSelection(structures, np.sort(part)) for part in (order[held:], order[:held])))

@@ -25,6 +25,7 @@ from latte_ase.training.dataset import Frame
 from latte_ase.training.folder import TrainingFolder
 from latte_ase.training.history import Report, Row
 from latte_ase.training.loss import Errors, add, errors
+from latte_ase.training.odd_frames import looks_at, odd_frames, tell
 from latte_ase.training.optimiser import optimiser
 from latte_ase.training.parametrisation import Parametrisation, everything
 from latte_ase.training.step import OptimiserState, make_step
@@ -115,6 +116,9 @@ def fit(
         state.optimiser, trained = _pass(step, state.optimiser, constants, train(order(epoch)))
         checked = evaluate_sums(potential, valid, params_of(state.optimiser.average))
         state.judge(history.row(epoch, trained, checked, training) | {"seconds": time.perf_counter() - begun})
+        if looks_at(epoch, training.epochs):
+            found = odd_frames(potential, train, params_of(state.optimiser.average))
+            tell(found, train_frames, folder and folder.path)
         if folder is not None:
             folder.save(state)
         if report is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ase import Atoms
 
 from latte_ase.io.frame_weights import weighted_frames
-from latte_ase.io.label_checks import labelled_frames, require_labels
+from latte_ase.io.label_checks import require_labels, select_labelled
 from latte_ase.io.plausibility import check_plausibility
 from latte_ase.io.stress_plausibility import check_stress
 from latte_ase.training.config import TrainingConfig
@@ -37,14 +37,14 @@ def labelled_sets(
         ValueError: labels are missing, are no numbers or those of another structure, or do not belong together; see
             `label_checks` and `plausibility`; or a weight is no finite number of 0 or more.
     """
-    frames = labelled_frames(weighted_frames(frames, "the training set"), training.labels, otherwise=ADVICE)
+    frames = select_labelled(weighted_frames(frames, "the training set"), training.labels, otherwise=ADVICE)
     if not trust_labels and {"energy", "forces"} <= set(training.labels):
         check_plausibility(frames)
     if not trust_labels and "stress" in training.labels:
         check_stress(frames)
     if valid is not None:
         valid = weighted_frames(valid, "the validation set")
-        return Structures(frames, labelled_frames(valid, training.labels, "the validation set", otherwise=ADVICE))
+        return Structures(frames, select_labelled(valid, training.labels, "the validation set", otherwise=ADVICE))
     structures = split(frames, valid_fraction, training.seed)
     require_labels(structures.train, training.labels, "the frames that are not held out", otherwise=ADVICE)
     return structures

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latte_ase.engine.fork import refuse_fork
+from latte_ase.io.frame_selection import original_index
 from latte_ase.io.frames import read_frames
 from latte_ase.io.hyperparameters import architecture_to_json
 from latte_ase.io.model_file import save_model
@@ -90,7 +91,8 @@ def _start(
     if base is not None:
         potential = with_weights_of(base, potential, structures.train)
     refuse_idle_decay(config.training, potential, potential.params)
-    prepared, held = (prepare(potential, frames) for frames in structures)
+    origins = [f"{config.data.train}@{original_index(structures.train, k)}" for k in range(len(structures.train))]
+    prepared, held = prepare(potential, structures.train, origins=origins), prepare(potential, structures.held)
     if base is None:
         energies = reference_energies.initial(config, potential, prepared)
         potential = with_constants(replace(potential, reference_energies=energies), prepared)
@@ -98,7 +100,7 @@ def _start(
         energies = reference_energies.continued(config, base, potential, structures.train)
         potential = with_domain(replace(potential, reference_energies=energies), prepared)
     if config.training.skin:
-        prepared = prepare(potential, structures.train, skin=config.training.skin)
+        prepared = prepare(potential, structures.train, skin=config.training.skin, origins=origins)
     return potential, prepared, held
 
 

@@ -23,7 +23,7 @@ def test_a_weight_is_read_from_a_file_and_is_1_without_one(tmp_path):
 
 def test_frames_of_weight_0_are_left_out():
     frames = [weighted(0), weighted(np.float32(0.5)), molecule("H2O"), weighted(0.0)]
-    assert weighted_frames(frames, "the set") == frames[1:3]
+    assert list(weighted_frames(frames, "the set")) == frames[1:3]
 
 
 @pytest.mark.parametrize(

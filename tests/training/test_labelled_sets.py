@@ -38,7 +38,8 @@ def test_a_frame_of_weight_0_is_left_out_of_both_sets():
         atoms.calc = SinglePointCalculator(atoms, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
         frames.append(atoms)
     frames[1].info["weight"] = frames[3].info["weight"] = 0.0
-    assert labelled_sets(frames[:2], frames[2:], TrainingConfig(), valid_fraction=0.5) == ([frames[0]], [frames[2]])
+    train, held = labelled_sets(frames[:2], frames[2:], TrainingConfig(), valid_fraction=0.5)
+    assert (list(train), list(held)) == ([frames[0]], [frames[2]])
     parts = labelled_sets(frames, None, TrainingConfig(), valid_fraction=0.5)
     assert [len(part) for part in parts] == [1, 1]
     frames[0].info["weight"] = "-"
