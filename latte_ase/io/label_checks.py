@@ -46,7 +46,7 @@ def select_labelled(
     """
     names = tuple(names)
     for k, atoms in enumerate(frames):
-        _refuse_bad_labels(atoms, f"frame {original_index(frames, k)} of {origin}")
+        refuse_bad_labels(atoms, f"frame {original_index(frames, k)} of {origin}")
     if "forces" in names:
         _warn_of_constrained_forces(frames, origin)
     require_labels(frames, names, origin, otherwise=otherwise)
@@ -71,7 +71,8 @@ def require_labels(frames: Sequence[Atoms], names: Iterable[str], origin: str, *
             raise ValueError(_missing(frames, name, origin, otherwise))
 
 
-def _refuse_bad_labels(atoms: Atoms, where: str) -> None:
+def refuse_bad_labels(atoms: Atoms, where: str) -> None:
+    """Raise ValueError where a label is no number, or that of another structure; `where` is the frame, for the message."""
     for name in LABELS:
         try:
             value = label(atoms, name)

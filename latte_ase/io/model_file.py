@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -71,9 +71,14 @@ def unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def digest(arrays: dict[str, np.ndarray], text: str) -> str:
     """SHA-256 over names, types, shapes and bytes of the arrays and over the text."""
+    return digest_in_order(((name, arrays[name]) for name in sorted(arrays)), text)
+
+
+def digest_in_order(arrays: Iterable[tuple[str, np.ndarray]], text: str) -> str:
+    """`digest` of named arrays that come in the order of their names, one at a time."""
     total = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")
+    for name, array in arrays:
+        array = np.asarray(array, order="C")
         total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         total.update(array.reshape(-1).view(np.uint8).data)  # no copy
     return total.hexdigest()

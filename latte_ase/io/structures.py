@@ -75,13 +75,13 @@ def frozen(atoms: Atoms) -> Atoms:
 
 
 def _of_file(source: str | os.PathLike[str]) -> Iterator[Atoms]:
-    path, index = _split(os.path.expanduser(os.fspath(source)))
+    path, index = split_index(os.path.expanduser(os.fspath(source)))
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file {path}. Give the path of a file of structures.")
     return _read(path, index)
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_index(name: str) -> tuple[str, str]:
     """FILE and INDEX of FILE@INDEX; a file whose name has an @ is a file."""
     path, at, index = name.rpartition("@")
     if not at or os.sep in index or os.path.exists(name):

@@ -130,6 +130,8 @@ class DataConfig:
         reference_energies: E0 by chemical symbol; empty takes them from `isolated_atoms`, or from least squares.
         keys: names that labels have in these files where they are not ASE's, such as { energy = "REF_energy", forces =
             "REF_forces" }, of energy, forces, stress and virial; see `latte_ase.io.labels.with_keys`.
+        stream: whether structures and their graphs are kept in files in the folder of the training, from which batches are read, and
+            not in memory; for large sets.  The numbers are the same.
         trust_labels: whether labels are used although they look as if their units were others, see
             `latte_ase.io.plausibility`.
     """
@@ -140,6 +142,7 @@ class DataConfig:
     isolated_atoms: str = ""
     reference_energies: dict[Symbol, Energy] = field(default_factory=dict)
     keys: LabelKeys = field(default_factory=dict)
+    stream: bool = False
     trust_labels: bool = False
 
     def __post_init__(self):

@@ -59,10 +59,11 @@ def prepare(
 ) -> list[Frame]:
     """Species, labels, and pairs within the cutoff and `skin` (Angstrom), of every structure; `origins` as in `Frame`."""
     origins = origins or repeat("")
-    return [_prepare_one(potential, atoms, skin, origin) for atoms, origin in zip(frames, origins, strict=False)]
+    return [prepare_one(potential, atoms, skin, origin) for atoms, origin in zip(frames, origins, strict=False)]
 
 
-def _prepare_one(potential, atoms, skin, origin) -> Frame:
+def prepare_one(potential: Potential, atoms: Atoms, skin: float, origin: str) -> Frame:
+    """One of the frames of `prepare`."""
     return Frame(
         potential.species(atoms.numbers),
         neighbour_list(atoms.positions, atoms.cell.array, atoms.pbc, potential.cutoff + skin),

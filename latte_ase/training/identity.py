@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ase import Atoms
 
 from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.labels import known_forces, labels_of
-from latte_ase.io.model_file import digest, fingerprint
+from latte_ase.io.model_file import digest_in_order, fingerprint
 from latte_ase.model.potential import Potential
 from latte_ase.training.config import TrainingConfig
 
@@ -35,13 +36,13 @@ def checksum(facts: Any, sets: Mapping[str, Sequence[Atoms]], *, base: Potential
         sets: structures by what they are used for; their cells, atoms, labels and weights count.
         base: the model that is trained further, if it is one; its parameters, constants and E0 count.
     """
-    arrays = {
-        f"{use} {number} {name}": value
-        for use, frames in sets.items()
-        for number, atoms in enumerate(frames)
-        for name, value in _content(atoms).items()
-    }
-    return digest(arrays, json.dumps([facts, None if base is None else fingerprint(base)]))
+    arrays = (
+        (f"{use} {number} {name}", value)
+        for use in sorted(sets)
+        for number in sorted(range(len(sets[use])), key=str)
+        for name, value in sorted(_content(sets[use][number]).items(), key=itemgetter(0))
+    )
+    return digest_in_order(arrays, json.dumps([facts, None if base is None else fingerprint(base)]))
 
 
 def _content(atoms: Atoms) -> dict[str, np.ndarray]:

@@ -62,8 +62,12 @@ def with_constants(potential: Potential, frames: Sequence[Frame], sample: int = 
         kinds.append(np.broadcast_to(batch.graph.species.reshape(len(inside), -1), inside.shape)[inside])
     kinds = 0 * np.concatenate(kinds) if potential.architecture.shared else np.concatenate(kinds)
     mean, deviation = feature_constants(np.concatenate(rows), kinds, species)
-    forces = [f.forces[f.known_forces] for f in frames if f.forces is not None]
-    scale = np.sqrt(np.mean(np.concatenate(forces) ** 2)) if forces else 1.0
+    squares, components = 0.0, 0
+    for frame in frames:  # one at a time: they may lie on disk
+        if frame.forces is not None:
+            known = frame.forces[frame.known_forces]
+            squares, components = squares + known @ known, components + known.size
+    scale = np.sqrt(squares / components) if components else 1.0
     constants = {
         "mean": mean,
         "deviation": deviation,

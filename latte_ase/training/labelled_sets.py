@@ -13,6 +13,8 @@ from latte_ase.io.stress_plausibility import check_stress
 from latte_ase.training.config import TrainingConfig
 from latte_ase.training.dataset import Structures, split
 
+MOST_COMPARED = 5000
+"""Frames, the first ones, whose labels are compared with each other: all of them at once may not fit into memory."""
 ADVICE = "Or set {name}_weight to 0 (finetune on the command line: --{name}-weight 0)."
 
 
@@ -39,9 +41,9 @@ def labelled_sets(
     """
     frames = select_labelled(weighted_frames(frames, "the training set"), training.labels, otherwise=ADVICE)
     if not trust_labels and {"energy", "forces"} <= set(training.labels):
-        check_plausibility(frames)
+        check_plausibility(frames[:MOST_COMPARED])
     if not trust_labels and "stress" in training.labels:
-        check_stress(frames)
+        check_stress(frames[:MOST_COMPARED])
     if valid is not None:
         valid = weighted_frames(valid, "the validation set")
         return Structures(frames, select_labelled(valid, training.labels, "the validation set", otherwise=ADVICE))

@@ -33,12 +33,12 @@ from latte_ase.training.dataset import Frame
 
 TIMES, DEVIATIONS = 5.0, 6.0
 """See above."""
-FEWEST = 10
+LEAST_LABELLED = 10
 """Frames with a label, below which nothing is odd."""
 LOOKS = (5,)
 """Epochs after which the frames are looked at, beside the last one."""
 TABLE = "odd_frames.csv"
-NAMED = 5
+TOLD = 5
 """Frames that a warning names; the table has all."""
 
 
@@ -124,7 +124,7 @@ def _times_where_odd(errors: np.ndarray) -> np.ndarray:
     """(frames,) ratios of errors to their median where they are odd, else 0."""
     known = np.isfinite(errors) & (errors > 0)
     ratio = np.zeros(len(errors))
-    if known.sum() < FEWEST:
+    if known.sum() < LEAST_LABELLED:
         return ratio
     logs = np.log(errors[known])
     above = logs - np.median(logs)
@@ -142,9 +142,9 @@ def tell(found: Sequence[OddFrame], frames: Sequence[Frame], folder: Path | None
         return
     named = ", ".join(
         f"{odd.origin} ({odd.energy_error:.3g} meV/atom, {odd.forces_error:.3g} meV/Angstrom, {odd.times:.0f} times the median)"
-        for odd in found[:NAMED]
+        for odd in found[:TOLD]
     )
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    more = f" and {len(found) - TOLD} more" if len(found) > TOLD else ""
     where = "" if table is None else f" All stand in {table}."
     warnings.warn(
         f"The errors of {len(found)} of {len(frames)} training frames are far beyond those of the others: {named}{more}. Look whether "

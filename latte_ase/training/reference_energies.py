@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import ArrayLike
 
+from latte_ase.io.frame_selection import FrameSelection
 from latte_ase.io.frame_weights import frame_weight
 from latte_ase.io.frames import read_frames
 from latte_ase.io.labels import label, labels_of
@@ -84,10 +85,10 @@ def initial(config: Config, potential: Potential, frames: Sequence[Frame]) -> np
     """
     if config.data.gives_reference_energies:
         return given_reference_energies(_given(config, potential.cutoff), potential.elements)
-    labelled = [f for f in frames if f.energy is not None]
-    counts = compositions(labelled, len(potential.elements))
-    _warn_of_what_a_fit_cannot_do(labelled, counts, potential.elements)
-    return fit_reference_energies([f.energy for f in labelled], counts, [f.weight for f in labelled])
+    rows = [(k, f.energy, f.weight) for k, f in enumerate(frames) if f.energy is not None]
+    counts = compositions(frames, len(potential.elements))[[k for k, _, _ in rows]]
+    _warn_of_what_a_fit_cannot_do(frames, counts, potential.elements)
+    return fit_reference_energies([energy for _, energy, _ in rows], counts, [weight for _, _, weight in rows])
 
 
 def continued(config: Config, base: Potential, potential: Potential, frames: Sequence[Atoms]) -> np.ndarray:
@@ -115,13 +116,13 @@ def _given(config: Config, cutoff: float) -> dict[str, float]:
 
 def _warn_of_what_a_fit_cannot_do(frames: Sequence[Frame], counts: np.ndarray, elements: Sequence[str]) -> None:
     unknown = [e for e, count in zip(elements, counts.sum(axis=0), strict=True) if count == 0]
-    if frames and unknown:
+    if len(counts) and unknown:
         warnings.warn(
             f"No frame of the training set with an energy has {', '.join(unknown)}: E0 is 0 there, and total energies of structures "
             "with such atoms mean nothing. Give [data.reference_energies] or isolated_atoms.",
             stacklevel=2,
         )
-    lone = sum(len(frame.species) == 1 and len(frame.pairs.i) == 0 for frame in frames)
+    lone = sum(f.energy is not None and len(f.species) == 1 and len(f.pairs.i) == 0 for f in frames)
     if lone:
         warnings.warn(
             f"{lone} of the frames with an energy are isolated atoms, whose energy is E0 exactly; E0 that are fitted to all frames "
@@ -142,7 +143,7 @@ def refitted(potential: Potential, frames: Sequence[Atoms]) -> Potential:
         potential: a trained model.
         frames: structures; without energies among them, the potential comes back as it is.
     """
-    frames = [atoms for atoms in frames if label(atoms, "energy") is not None]
+    frames = FrameSelection(frames, (k for k, a in enumerate(frames) if label(a, "energy") is not None))
     if not frames:
         return potential
     residual = [

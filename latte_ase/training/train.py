@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from ase import Atoms
 
 from latte_ase.engine.fork import refuse_fork
 from latte_ase.io.frame_selection import original_index
@@ -28,7 +30,11 @@ from latte_ase.training.initial import initial_potential, with_constants, with_d
 from latte_ase.training.labelled_sets import labelled_sets
 from latte_ase.training.loss import metrics
 from latte_ase.training.optimiser import refuse_idle_decay
+from latte_ase.training.streaming import FrameStore
 from latte_ase.training.warm_start import base_of, with_weights_of
+
+STORED = "stored"
+"""Folder of streamed structures and frames, in the folder of a training."""
 
 
 def train(
@@ -62,9 +68,10 @@ def train(
     path = Path(out if out is not None else config.model.name).expanduser()
     refuse_shipped_name(path)
     check_folder(path, resume=resume)
-    structures = frames_of(config)
+    store = FrameStore(path / STORED) if config.data.stream else None
+    structures = frames_of(config, store)
     base = base_of(config)
-    start, prepared, held = _start(config, base, structures)
+    start, prepared, held = _start(config, base, structures, prepare if store is None else store.prepared)
     folder = TrainingFolder(path, _identity(config, base, start, structures), config.training.epochs, resume)
     with nullcontext(report) if report else epoch_bar(config.model.name, config.training.epochs) as show:
         result = fit(start, config.training, prepared, held, folder=folder, report=show)
@@ -73,19 +80,23 @@ def train(
     return Result(trained, result.history, save_model(trained, path / FILE))
 
 
-def frames_of(config: Config) -> Structures:
-    """Structures of a configuration, for training and held out; raises as `labelled_sets`."""
+def frames_of(config: Config, store: FrameStore | None = None) -> Structures:
+    """Structures of a configuration, for training and held out, in memory or in a store; raises as `labelled_sets`."""
     data = config.data
-    frames = read_frames(config.path(data.train), keys=data.keys)
-    valid = read_frames(config.path(data.valid), keys=data.keys) if data.valid else None
+
+    def read(name: str) -> Sequence[Atoms]:
+        path = config.path(name)
+        return read_frames(path, keys=data.keys) if store is None else store.structures(path, data.keys)
+
+    frames, valid = read(data.train), read(data.valid) if data.valid else None
     return labelled_sets(
         frames, valid, config.training, valid_fraction=data.valid_fraction, trust_labels=data.trust_labels
     )
 
 
 def _start(
-    config: Config, base: Potential | None, structures: Structures
-) -> tuple[Potential, list[Frame], list[Frame]]:
+    config: Config, base: Potential | None, structures: Structures, prepare: Callable[..., Sequence[Frame]]
+) -> tuple[Potential, Sequence[Frame], Sequence[Frame]]:
     """The potential that training starts from, random or with the weights of a base, and the frames to train on and held out."""
     potential = initial_potential(config, structures.train)
     if base is not None:
@@ -116,7 +127,7 @@ def _identity(config: Config, base: Potential | None, potential: Potential, stru
     return checksum([architecture, lasting(config.training), plain(config.data.reference_energies)], sets, base=base)
 
 
-def _finished(config: Config, result: Result, structures: Structures, held: list[Frame]) -> Potential:
+def _finished(config: Config, result: Result, structures: Structures, held: Sequence[Frame]) -> Potential:
     """The trained potential, with E0 fitted once more if they were fitted, and what its model file says of the training."""
     trained, best = result.potential, min(result.history, key=lambda row: row["criterion"])
     if not config.data.gives_reference_energies:
