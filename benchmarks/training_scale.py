@@ -3,7 +3,7 @@
     XLA_FLAGS=--xla_force_host_platform_device_count=2 python benchmarks/training_scale.py [--frames 400] [--rounds 3]
     taskset -c 0 python benchmarks/training_scale.py  # one core: XLA uses others for one device too
 
-The set is made here: clusters of --smallest to --largest atoms of three elements, with Lennard-Jones labels, which do not change the cost.
+The set is made here: clusters of --smallest to --largest atoms of --elements, with Lennard-Jones labels, which do not change the cost.
 Epochs of all cases take turns in one process, the first of each compiles and is not counted.  A row per case: frames per second
 (median of the rounds), padding (share of the places for pairs that is empty), compiled shapes, steps of an epoch.
 """
@@ -32,14 +32,12 @@ from latte_ase.training.parametrisation import everything
 from latte_ase.training.step import OptimiserState, make_step
 
 
-def cluster(rng, smallest: int, largest: int) -> Atoms:
+def cluster(rng, smallest: int, largest: int, elements: str) -> Atoms:
     """A ball cut out of a shaken lattice, with labels."""
     size = rng.integers(smallest, largest + 1)
     sites = 1.9 * np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     nearest = np.argsort(np.linalg.norm(sites + rng.uniform(-0.3, 0.3, 3), axis=1))[:size]
-    atoms = Atoms(
-        rng.choice([1, 6, 8], size=size, p=[0.5, 0.4, 0.1]), sites[nearest] + rng.uniform(-0.1, 0.1, (size, 3))
-    )
+    atoms = Atoms(rng.choice(list(elements), size=size), sites[nearest] + rng.uniform(-0.1, 0.1, (size, 3)))
     atoms.calc = LennardJones(sigma=1.7, epsilon=0.1, rc=5.0)
     atoms.calc = SinglePointCalculator(atoms, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
     return atoms
@@ -82,11 +80,12 @@ def main():
     parser.add_argument("--size", type=int, default=8, help="frames in a batch")
     parser.add_argument("--smallest", type=int, default=6, help="atoms")
     parser.add_argument("--largest", type=int, default=60, help="atoms")
+    parser.add_argument("--elements", default="HHHHHCCCCO", help="letters of which the element of each atom is drawn")
     parser.add_argument("--preset", default="medium")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     rng = np.random.default_rng(0)
-    structures = [cluster(rng, args.smallest, args.largest) for _ in range(args.frames)]
+    structures = [cluster(rng, args.smallest, args.largest, args.elements) for _ in range(args.frames)]
     config = load_config(
         {"preset": args.preset, "model": {"name": "scale", "repulsion": False}, "data": {"train": "-"}}
     )

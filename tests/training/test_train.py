@@ -144,6 +144,17 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(whole, data, tmp_
         assert row | {"seconds": 0} == other | {"seconds": 0}
 
 
+def test_a_run_in_batches_of_as_many_atoms_resumes_to_the_numbers_of_an_uninterrupted_one(data, tmp_path):
+    config = recipe(data, epochs=3, batch_atoms=16)
+    expected = train(config, out=tmp_path / "whole", report=silent)
+    with pytest.raises(Stopped):
+        train(config, out=tmp_path / "killed", report=stop_after(1))
+    result = train(config, out=tmp_path / "killed", resume=True, report=silent)
+    assert_same_params(result.potential, expected.potential)
+    with pytest.raises(ValueError, match="with other settings"):
+        train(recipe(data, epochs=4, batch_atoms=24), out=tmp_path / "killed", resume=True, report=silent)
+
+
 def test_a_finished_run_resumes_to_itself(whole, data):
     result, _, out = whole
     again = train(recipe(data), out=out, resume=True)
