@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from latte_ase.calculator import LatteCalculator
+    from latte_ase.distillation import distill
     from latte_ase.evaluation import evaluate
     from latte_ase.finetuning import finetune
     from latte_ase.io.compilation_cache import use_compilation_cache
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "LatteCalculator": "latte_ase.calculator",
     "Potential": "latte_ase.model.potential",
+    "distill": "latte_ase.distillation",
     "evaluate": "latte_ase.evaluation",
     "finetune": "latte_ase.finetuning",
     "list_models": "latte_ase.io.pretrained",
@@ -38,6 +40,7 @@ _WHERE = {
 __all__ = [
     "LatteCalculator",
     "Potential",
+    "distill",
     "evaluate",
     "finetune",
     "list_models",

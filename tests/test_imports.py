@@ -27,6 +27,8 @@ ROOMS = [
     "finetuning",
     "uncertainty",
     "simulate",
+    "labelling",
+    "distillation",
     "testing",
     "cli",
 ]

@@ -11,6 +11,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from typer.testing import CliRunner
 
+from latte_ase.distillation import exploration
+
 ROOT = Path(__file__).parents[1]
 PAGES = {
     name: (ROOT / name).read_text()
@@ -19,6 +21,7 @@ PAGES = {
         "docs/howto/calculator.md",
         "docs/howto/check.md",
         "docs/howto/descriptor.md",
+        "docs/howto/distillation.md",
         "docs/howto/dynamics.md",
         "docs/howto/labels.md",
         "docs/howto/model.md",
@@ -49,6 +52,7 @@ def folder(tmp_path_factory):
     """A folder with the files that the pages name."""
     path = tmp_path_factory.mktemp("readme")
     write(path / "my_frames.extxyz", [frame(seed) for seed in range(5)])
+    write(path / "my_structures.extxyz", bulk("Cu", cubic=True))
     write(path / "other_frames.extxyz", [frame(seed) for seed in range(5, 9)])
     return path
 
@@ -58,13 +62,17 @@ def readme(folder):
     """Names after all Python blocks of the README, which leave the model `my-model`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        return execute("README.md")
+        patch.setattr(exploration, "RUNS", 2)
+        patch.setattr(exploration, "SEGMENTS", 2)
+        return execute("README.md", {"labels=300": 'labels=20, size="small", epochs=2'})
 
 
-def execute(page):
-    """Names after all Python blocks of a page, in the working folder."""
+def execute(page, shorter=()):
+    """Names after all Python blocks of a page, in the working folder; {text: text} takes less of what takes minutes."""
     names: dict = {}
     for block in blocks(page, "python"):
+        for long, short in dict(shorter).items():
+            block = block.replace(long, short)
         exec(block, names)
     return names
 
@@ -87,6 +95,7 @@ def test_dynamics_and_fine_tuning_of_the_readme(readme, folder):
     # a poor potential for a poor crystal of springs: what counts is that the scale of energies was found
     atoms = readme["atoms"]
     assert atoms.get_potential_energy() / len(atoms) == pytest.approx(-100, abs=0.5)
+    assert "as fast" in readme["pupil"].table
     again = readme["LatteCalculator"].from_pretrained(folder / "my-model")
     assert again.get_potential_energy(atoms) == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
 

@@ -7,12 +7,21 @@ import inspect
 import pytest
 
 import latte_ase
+import latte_ase.distillation
+import latte_ase.labelling
 import latte_ase.simulate
 import latte_ase.testing
 import latte_ase.uncertainty
 
-PUBLIC = [latte_ase, latte_ase.simulate, latte_ase.testing, latte_ase.uncertainty]
-SETTINGS = {"finetune": "Unpack[TrainingSettings]"}
+PUBLIC = [
+    latte_ase,
+    latte_ase.labelling,
+    latte_ase.distillation,
+    latte_ase.simulate,
+    latte_ase.testing,
+    latte_ase.uncertainty,
+]
+SETTINGS = dict.fromkeys(("finetune", "distill"), "Unpack[TrainingSettings]")
 """Further keywords of a function, whose names and types are those of a TypedDict."""
 FROM_ASE = {"LatteCalculator.set"}
 """Whose signature is ASE's."""

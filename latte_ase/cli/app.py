@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from latte_ase.cli.check import check
+from latte_ase.cli.distill import distill
 from latte_ase.cli.evaluate import evaluate
 from latte_ase.cli.finetune import finetune
 from latte_ase.cli.info import info
@@ -26,10 +27,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Machine-learned potentials for ASE: list, inspect, evaluate, train, fine-tune and check models.",
+    help="Machine-learned potentials for ASE: list, inspect, evaluate, train, fine-tune, distil and check models.",
 )
 
-COMMANDS = (models, info, evaluate, train, finetune, uncertainty, select, check)
+COMMANDS = (models, info, evaluate, train, finetune, distill, uncertainty, select, check)
 """Commands in the order of `latte-ase --help`."""
 
 MISTAKES = (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError, MemoryError)

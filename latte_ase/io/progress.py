@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -31,3 +34,12 @@ def progress_bar(title: str, total: int, *, done: int = 0) -> Iterator[Callable[
     with Progress(*columns) as bar:
         task = bar.add_task(title, total=total, completed=done, text="")
         yield lambda done, text: bar.update(task, completed=done, text=text)
+
+
+def track(items: Sequence[Item], title: str) -> Iterator[Item]:
+    """The items one by one, with a progress bar."""
+    with progress_bar(title, len(items)) as show:
+        for done, item in enumerate(items):
+            show(done, "")
+            yield item
+        show(len(items), "")
