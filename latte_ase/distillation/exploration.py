@@ -27,6 +27,8 @@ SEGMENTS = 20
 MOST_SEGMENTS = 80
 CLOSEST = 0.5
 """Of the sum of the covalent radii: structures with closer pairs are not labelled."""
+COMPRESSIBILITY = 3.0
+"""Angstrom^3/eV: between those of metals (about 1) and of liquids (73 for water), so that a volume relaxes in 0.3 to 25 ps."""
 
 
 class Exploration(NamedTuple):
@@ -93,7 +95,11 @@ def _follow(
     ensemble = Langevin(temperature, FRICTION)
     if pressure is not None:
         ensemble = CellRescaling(
-            temperature, pressure * units.GPa, taut=100 * units.fs, taup=1000 * units.fs, compressibility_au=1e-2
+            temperature,
+            pressure * units.GPa,
+            taut=100 * units.fs,
+            taup=1000 * units.fs,
+            compressibility_au=COMPRESSIBILITY,
         )
     every, frames = max(1, segments // 10), []
     for segment in range(1, segments + 1):
