@@ -73,6 +73,18 @@ def ether_and_pyridine():
     return atoms
 
 
+def mixture():
+    """Eight molecules with H, C, N, O, F, P, S and Cl."""
+    names = ("CH3CONH2", "CH3SCH3", "CH3Cl", "PH3", "HCF3", "C2H6SO", "C5H5N", "CH3COOH")
+    rng, side, atoms = np.random.default_rng(0), 6.0, Atoms(cell=[12.0] * 3, pbc=True)
+    for site, name in zip(np.ndindex(2, 2, 2), names, strict=True):
+        one = molecule(name)
+        one.euler_rotate(*rng.uniform(0, 360, 3), center="COM")
+        one.positions += side * np.array(site) - one.get_center_of_mass()
+        atoms += one
+    return atoms
+
+
 OTHERS = {
     "latte-si": silicon,
     "latte-si-large": silicon,
@@ -81,6 +93,7 @@ OTHERS = {
     "latte-h2-combustion": partial(boxed, "H2O2"),
     "latte-monbtaw": alloy,
     "latte-3bpa": ether_and_pyridine,
+    "latte-organic": mixture,
 }
 
 

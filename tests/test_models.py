@@ -25,6 +25,7 @@ MODELS = (
     "latte-mo",
     "latte-monbtaw",
     "latte-ni",
+    "latte-organic",
     "latte-si",
     "latte-si-large",
     "latte-water",

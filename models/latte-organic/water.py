@@ -1,7 +1,7 @@
 """Boxes of 32 molecules of water at many densities and temperatures, moved by latte-water, without labels.
 
-python benchmarks/organic/water.py FOLDER/water.extxyz
-python benchmarks/organic/labels.py FOLDER/water.extxyz FOLDER
+python models/latte-organic/water.py FOLDER/water.extxyz
+python models/latte-organic/labels.py FOLDER/water.extxyz FOLDER
 """
 
 import sys

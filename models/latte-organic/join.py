@@ -1,6 +1,6 @@
 """The files of labels.py, joined: all but the first three to train on, those three, of other molecules, held out.
 
-    python benchmarks/organic/join.py FOLDER
+    python models/latte-organic/join.py FOLDER
 
 Writes FOLDER/organic_train.extxyz and FOLDER/organic_valid.extxyz from FOLDER/train/*.extxyz.
 """

@@ -1,7 +1,7 @@
 """Structures of the molecules of a list, with energies and forces of the teacher.
 
-    python benchmarks/organic/labels.py recap.smi FOLDER --worker 0 --workers 2
-    python benchmarks/organic/labels.py FOLDER/water.extxyz FOLDER
+    python models/latte-organic/labels.py recap.smi FOLDER --worker 0 --workers 2
+    python models/latte-organic/labels.py FOLDER/water.extxyz FOLDER
 
 needs so3krates-torch 0.2.1, torch 2.13.0, rdkit 2026.9.1 and ase, and not latte_ase.  Writes FOLDER/train/0000.extxyz and so on, a
 hundred molecules each, and with `--set test` or `--set test_hot` molecules of the test list at 300 to 500 or 600 to 1000 K.  A file

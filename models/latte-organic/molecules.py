@@ -1,4 +1,4 @@
-"""The molecules that a model is taught and those that judge it.
+"""The molecules that latte-organic is taught and those that judge it.
 
 Sources: a public list of SMILES (one per line), `small.smi` beside this file, and capped peptides of one and two residues.  A molecule
 whose canonical SMILES, or that of its neutral form, has a SHA-256 that begins with 00 to 0c belongs to the test list.

@@ -1,6 +1,6 @@
-"""Errors, dynamics and speed of a model on molecules that it was not taught: the tables of README.md.
+"""Errors, dynamics and speed of latte-organic on molecules that it was not taught: the tables of its card.
 
-    python benchmarks/organic/check.py FOLDER --model MODEL [--molecules 100] [--picoseconds 10]
+    python models/latte-organic/check.py FOLDER [--model MODEL] [--molecules 100] [--picoseconds 10]
 
 FOLDER holds test/*.extxyz and test_hot/*.extxyz, structures of the molecules of the test list with energies and forces of the
 teacher, as `labels.py` writes them.  The molecules of a dynamics lie so far from each other that none feels another.
@@ -196,7 +196,7 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", default="latte-organic")
     parser.add_argument("--molecules", type=int, default=100)
     parser.add_argument("--picoseconds", type=float, default=10.0)
     main(parser.parse_args())
