@@ -36,7 +36,7 @@ from latte_ase.uncertainty import select
 CALM = 0.05
 """Share of runs that may leave the domain in the last round."""
 STANDS_STILL = 0.9
-"""The error on new labels stands still where it is at least this part of that of the round before."""
+"""The error on new labels stands still where neither it nor that of the round before is below this part of the other."""
 
 
 def distill(
@@ -178,7 +178,8 @@ def _is_over(folder: DistillationFolder, plan: DistillationPlan) -> bool:
     if len(rows) < 3:
         return False
     calm = rows[-1]["stopped"] <= CALM * rows[-1]["runs"]
-    return calm and rows[-1]["new_forces_rmse"] >= STANDS_STILL * rows[-2]["new_forces_rmse"]
+    smaller, larger = sorted(row["new_forces_rmse"] for row in rows[-2:])  # a larger error is of something new
+    return calm and smaller >= STANDS_STILL * larger
 
 
 def _tasks(

@@ -193,16 +193,15 @@ class _Process:
         other.close()
 
     def ask(self, message: bytes, timeout: float) -> tuple[str, Any]:
-        """("labelled", structures), ("failed", reason), or ("lost", reason) of a process that was ended."""
+        """("labelled", structures) or ("failed", reason)."""
         try:
             self._connection.send_bytes(message)
             if self._connection.poll(timeout):
                 return pickle.loads(self._connection.recv_bytes())
-            self.end()
-            return "lost", f"no answer within {timeout:g} s"
+            return "failed", f"no answer within {timeout:g} s"
         except (EOFError, OSError):
-            self.end()
-            return "lost", f"its process ended with status {self._process.returncode}"
+            self.kill()
+            return "failed", f"its process ended with status {self._process.wait()}"
 
     def kill(self) -> None:
         """Kill the process; any thread may do so."""

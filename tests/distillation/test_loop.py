@@ -11,6 +11,9 @@ from ase.constraints import FixBondLength
 
 import latte_ase
 from latte_ase.distillation import distill as function
+from latte_ase.distillation import loop
+from latte_ase.distillation.folder import DistillationFolder
+from latte_ase.distillation.plan import DistillationPlan
 from latte_ase.labelling import LabelDatabase, TeacherError, Workers
 
 SETTINGS = {"labels": 24, "size": "small", "temperatures_K": (300.0,), "epochs": 3, "workers": 2}
@@ -151,3 +154,26 @@ def test_constraints_that_dynamics_do_not_know_are_refused(run):
 def test_a_shipped_name_is_refused(short):
     with pytest.raises(ValueError, match="latte-si"):
         function(EMT, seeds(), out="latte-si", **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("errors", "stopped", "over"),
+    [
+        ((50.0, 48.0), 0, True),
+        ((50.0, 20.0), 0, False),  # still falls
+        ((20.0, 60.0), 0, False),  # something new was met
+        ((50.0, 48.0), 3, False),  # runs still leave the domain
+    ],
+)
+def test_rounds_end_where_the_pupil_is_calm_and_its_error_stands_still(tmp_path, errors, stopped, over):
+    folder = DistillationFolder.open(tmp_path / "pupil", "0", resume=False)
+    folder.rounds = [{"round": 0}] + [{"runs": 16, "stopped": stopped, "new_forces_rmse": error} for error in errors]
+    assert loop._is_over(folder, DistillationPlan(labels=600)) is over
+
+
+def test_rounds_end_with_the_budget(tmp_path):
+    folder = DistillationFolder.open(tmp_path / "pupil", "0", resume=False)
+    folder.rounds, folder.seconds = [{"round": 0}], 3601.0
+    assert loop._is_over(folder, DistillationPlan(hours=1.0)) and not loop._is_over(folder, DistillationPlan(hours=2.0))
+    folder.rounds = [{"round": k} for k in range(6)]
+    assert loop._is_over(folder, DistillationPlan())

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latte_ase.labelling import Failure, ShortRun, Task, TeacherError, Workers
-from latte_ase.labelling.workers import find_teacher
+from latte_ase.labelling.workers import _Process, find_teacher
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the tests are no package that a process could import
 
@@ -152,15 +152,30 @@ def test_what_is_no_factory_is_refused(teacher, error, message):
         find_teacher(teacher)
 
 
-def test_no_file_of_others_is_closed_when_it_ends_early():
-    """Numbers of files are given anew: who closes a connection twice closes what somebody else opened in between."""
-    for _ in range(3):
-        with Workers(EMT, count=2, timeout=60, retries=0) as workers:
-            next(workers.label(enumerate([Task(copper(k)) for k in range(4)])))
-        mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
-        time.sleep(0.05)
-        for handle in mine:
-            os.close(handle)  # raises if it is closed already
+def test_a_connection_is_not_closed_while_a_thread_waits_for_it(monkeypatch):
+    """The number of a closed file is given to the next one that is opened, which the thread would then read or close."""
+    waiting, closed = set(), []
+    ask, end = _Process.ask, _Process.end
+
+    def watched_ask(self, *arguments):
+        waiting.add(self)
+        try:
+            return ask(self, *arguments)
+        finally:
+            waiting.discard(self)
+
+    def watched_end(self):
+        closed.append(self in waiting)
+        end(self)
+
+    monkeypatch.setattr(_Process, "ask", watched_ask)
+    monkeypatch.setattr(_Process, "end", watched_end)
+    structures = [copper(), copper()]
+    structures[1].positions[:, 0] -= 3.0  # hangs
+    with Workers(partial(Faulty, "hang"), count=2, timeout=600, retries=0) as workers:
+        next(workers.label(enumerate(map(Task, structures))))
+        _until(lambda: len(waiting) == 1)
+    assert closed and not any(closed) and not waiting
 
 
 def test_a_script_needs_no_guard_and_may_define_its_teacher(tmp_path):
