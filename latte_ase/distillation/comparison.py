@@ -38,6 +38,7 @@ DISPLACEMENT = 0.01
 TIMED = 5
 """Structures of which the times are taken."""
 
+TITLE = "labels for the report"
 DYNAMICS, STRAINED, DISPLACED = 0, 1, 2
 """Numbers of the rounds of the database of judges."""
 
@@ -76,7 +77,13 @@ def compare(
     if frames is None:
         frames = _of_dynamics(potential, seeds, plan, under_pressure=folder.labels.has_stress())
         folder.keep_candidates("judge", frames)
-    label(judges, [NamedTask(Task(atoms), atoms.info["origin"]) for atoms in frames], processes, round=DYNAMICS)
+    label(
+        judges,
+        [NamedTask(Task(atoms), atoms.info["origin"]) for atoms in frames],
+        processes,
+        round=DYNAMICS,
+        title=TITLE,
+    )
     evaluation = evaluate(potential, judges.frames(f"round={DYNAMICS}"))
     seconds, atoms = _times(potential, frames, processes)
     return Comparison(
@@ -137,7 +144,7 @@ def _equation(
         atoms = seed.copy()
         atoms.set_cell(atoms.cell.array * volume ** (1 / 3), scale_atoms=True)
         scaled.append(atoms)
-    label(judges, [NamedTask(Task(atoms), "strained") for atoms in scaled], processes, round=STRAINED)
+    label(judges, [NamedTask(Task(atoms), "strained") for atoms in scaled], processes, round=STRAINED, title=TITLE)
     frames = judges.frames(f"round={STRAINED}")
     results = predict(potential, frames)
     rows = [(a.get_volume(), a.get_potential_energy(), p.energy) for a, p in zip(frames, results, strict=True)]
@@ -162,7 +169,7 @@ def _vibrations(
             copy = atoms.copy()
             copy.positions.flat[coordinate] += sign * DISPLACEMENT
             displaced.append(copy)
-    label(judges, [NamedTask(Task(each), "displaced") for each in displaced], processes, round=DISPLACED)
+    label(judges, [NamedTask(Task(each), "displaced") for each in displaced], processes, round=DISPLACED, title=TITLE)
     frames = {a.info["task"]: a for a in judges.frames(f"round={DISPLACED}")}
     if len(frames) < len(displaced):
         return None

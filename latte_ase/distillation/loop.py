@@ -151,7 +151,7 @@ def _rounds(
             if number and _is_over(folder, plan):
                 break
             tasks, row = _tasks(folder, seeds, plan, model, number)
-            row |= label(folder.labels, tasks, processes, round=number)
+            row |= label(folder.labels, tasks, processes, round=number, title=f"labels of round {number}")
             if model is not None:
                 row |= _errors_on_new(folder, model, number)
         config = pupil.recipe(

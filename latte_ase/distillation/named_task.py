@@ -28,8 +28,17 @@ class NamedTask(NamedTuple):
     labels: int = 1
 
 
-def label(database: LabelDatabase, tasks: Sequence[NamedTask], processes: Workers, *, round: int) -> dict[str, int]:
+def label(
+    database: LabelDatabase, tasks: Sequence[NamedTask], processes: Workers, *, round: int, title: str
+) -> dict[str, int]:
     """Label the tasks of a round, each into the database as soon as it is done.
+
+    Args:
+        database: where labels and failures go; tasks of the round that are there are done.
+        tasks: the same ones in the same order whenever the round is resumed.
+        processes: the teacher.
+        round: number of the round in the database.
+        title: what is labelled, for the progress bar and messages.
 
     Returns:
         Number of "labels" of the round, and of tasks that "failed".
@@ -40,7 +49,7 @@ def label(database: LabelDatabase, tasks: Sequence[NamedTask], processes: Worker
     done = database.done(round)
     missing = [(k, named.task) for k, named in enumerate(tasks) if k not in done]
     failed = 0
-    with progress_bar(f"labels of round {round}", len(tasks), done=len(tasks) - len(missing)) as show:
+    with progress_bar(title, len(tasks), done=len(tasks) - len(missing)) as show:
         for count, (k, answer) in enumerate(processes.label(missing), len(tasks) - len(missing) + 1):
             if isinstance(answer, Failure):
                 database.add_failure(answer, round=round, task=k)
@@ -53,7 +62,7 @@ def label(database: LabelDatabase, tasks: Sequence[NamedTask], processes: Worker
     reasons = database.reasons(round)
     if len(reasons) > (1 - LABELLED_SHARE) * len(tasks):
         raise TeacherError(
-            f"{len(reasons)} of {len(tasks)} labels of round {round} failed, the first one with: {reasons[0]}. Correct the teacher, "
+            f"{len(reasons)} of {len(tasks)} {title} failed, the first one with: {reasons[0]}. Correct the teacher, "
             f"delete {database.failures}, and go on with resume=True (--resume)."
         )
     return {"labels": database.count(f"round={round}"), "failed": len(reasons)}
