@@ -22,6 +22,7 @@ from latte_ase.geometry.graph import Graph
 from latte_ase.model.derivatives import of_structure
 from latte_ase.model.program import Motion, Program, Weights
 from latte_ase.simulate.ensembles import Ensemble
+from latte_ase.simulate.pull import PlacedSprings, with_pulls
 from latte_ase.simulate.state import State, System
 
 FARTHEST_STEP = 1.0
@@ -77,6 +78,7 @@ class Setting(NamedTuple):
         system: masses, volume.
         numbers: of the ensemble, and "timestep" in ASE's unit.
         key: (2,) uint32, random seed of the run; each step derives its own from it.
+        pulls: on atoms; their forces are added to those of the potential.  None is another function: nothing is added.
     """
 
     weights: Weights
@@ -84,6 +86,7 @@ class Setting(NamedTuple):
     system: System
     numbers: dict[str, Any]
     key: Any
+    pulls: PlacedSprings | None = None
 
 
 class Progress(NamedTuple):
@@ -170,6 +173,7 @@ def _finish(method: Method, setting: Setting, progress: Progress, new: State) ->
     """The step finished with the forces of `new`, and the next one advanced."""
     ensemble, system, numbers, old = method.ensemble, setting.system, setting.numbers, progress.state
     key = jax.random.wrap_key_data(setting.key, impl="threefry2x32")
+    new = new if setting.pulls is None else with_pulls(new, setting.pulls)
     finite = jnp.isfinite(jnp.sum(new.energies)) & jnp.all(jnp.isfinite(new.forces))
     done = _choose(old.step < 0, new, ensemble.finish(new, system, numbers))._replace(step=old.step + 1)
     advanced = ensemble.advance(done, system, numbers, jax.random.fold_in(key, done.step))

@@ -11,6 +11,7 @@ from latte_ase.engine.engine import Engine
 from latte_ase.engine.output import Output
 from latte_ase.geometry import neighbours
 from latte_ase.geometry.graph import Shape
+from latte_ase.model.program import Weights
 from latte_ase.simulate import device_loop
 from latte_ase.simulate.device_loop import (
     FARTHEST_STEP,
@@ -153,7 +154,7 @@ class Run:
             progress = self._onto_new_list(progress)
         before, evaluator = int(progress.state.step), self.engine.evaluator
         method = Method(type(self.ensemble), evaluator.program)
-        setting = Setting(evaluator.weights, self._reference, self._system, self._numbers, self.key)
+        setting = self._setting(evaluator.weights)
         with evaluator.precision(), evaluator.counted(0):
             if self._by_threads:
                 progress = self._host_loop(method, setting, progress, until)
@@ -165,6 +166,9 @@ class Run:
             self._stand(progress)
         if status in (FLEW_APART, NOT_FINITE):
             raise BlewUp(self._diagnose(jax.device_get(progress), status))
+
+    def _setting(self, weights: Weights) -> Setting:
+        return Setting(weights, self._reference, self._system, self._numbers, self.key)
 
     def _host_loop(self, method: Method, setting: Setting, progress: Progress, until: int) -> Progress:
         """As `device_loop.run`, with forces by several threads."""
@@ -191,7 +195,7 @@ class Run:
         start = Progress(done._replace(step=np.int32(-1)), done, np.int32(GOES_ON))  # forces are wanted, and no motion
         forces = []
         for k in range(count):
-            setting = Setting(engine.member(k), self._reference, self._system, self._numbers, self.key)
+            setting = self._setting(engine.member(k))
             with engine.evaluator.precision(), engine.evaluator.counted():
                 state = jax.device_get(device_loop.run(method, setting, self._cast(start), np.int32(0)).state)
             forces.append(np.float64(state.forces))
