@@ -27,6 +27,7 @@ ROOMS = [
     "finetuning",
     "uncertainty",
     "simulate",
+    "live",
     "labelling",
     "distillation",
     "testing",

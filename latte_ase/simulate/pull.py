@@ -48,7 +48,7 @@ class Pull:
     target: np.ndarray
     stiffness: float = 2.0
     max_force: float = 2.0
-    steady: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    steady: np.ndarray = field(default_factory=lambda: np.zeros(3), kw_only=True)
 
     def __post_init__(self):
         for name in ("target", "steady"):
@@ -114,7 +114,7 @@ def springs(pulls: Sequence[Pull], cell, pbc) -> Springs:
     for k, pull in enumerate(pulls):
         atom[k], strengths[:, k], steady[k] = pull.atom, (pull.stiffness, pull.max_force), pull.steady
     lattice = _lattice(cell, pbc)
-    return Springs(atom, *strengths, steady, lattice, np.linalg.pinv(lattice))
+    return Springs(atom, strengths[0], strengths[1], steady, lattice, np.linalg.pinv(lattice))
 
 
 def placed(pulls: Sequence[Pull], positions, cell, pbc) -> PlacedSprings:
@@ -166,5 +166,5 @@ def _lattice(cell, pbc) -> np.ndarray:
     pbc = np.asarray(pbc, bool)
     if not pbc.any():
         return np.zeros((3, 3))
-    reduced, _ = minkowski_reduce(complete_cell(np.asarray(cell, np.float64)), pbc=pbc)
+    reduced, _ = minkowski_reduce(complete_cell(np.asarray(cell, np.float64)), pbc=pbc)  # type: ignore[arg-type]
     return np.where(pbc[:, None], reduced, 0.0)

@@ -12,7 +12,7 @@ from ase import units
 
 from latte_ase.simulate.ensembles import Ensemble, Langevin
 from latte_ase.simulate.ensembles.cell_rescaling import rescale_cell
-from latte_ase.simulate.state import State, System, drift, kick
+from latte_ase.simulate.state import State, System, kick
 
 
 class Fire(NamedTuple):

@@ -14,7 +14,14 @@ from ase.io.formats import UnknownFileTypeError, filetype, get_ioformat
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
 from latte_ase.io.atomic_file import link_target
-from latte_ase.simulate.run import Snapshot
+
+
+class Computed(Protocol):
+    """What a frame is written with, such as a `run.Snapshot`."""
+
+    def results(self) -> dict[str, Any]:
+        """Results as those of a calculator."""
+        ...
 
 
 class Trajectory(Protocol):
@@ -26,7 +33,7 @@ class Trajectory(Protocol):
 
     frames: int
 
-    def write(self, atoms: Atoms, snapshot: Snapshot) -> None:
+    def write(self, atoms: Atoms, snapshot: Computed) -> None:
         """Append a frame with its results."""
         ...
 
@@ -83,7 +90,7 @@ def _format_of(path: Path) -> str:
     return name
 
 
-def _with_results(atoms: Atoms, snapshot: Snapshot) -> Atoms:
+def _with_results(atoms: Atoms, snapshot: Computed) -> Atoms:
     frame = atoms.copy()
     frame.calc = SinglePointCalculator(frame, **snapshot.results())
     return frame
@@ -103,7 +110,7 @@ class TrajectoryFile:
         self._file = TrajectoryWriter(path, "a" if keep else "w")
         self.frames = keep
 
-    def write(self, atoms: Atoms, snapshot: Snapshot) -> None:
+    def write(self, atoms: Atoms, snapshot: Computed) -> None:
         """Append a frame with its results."""
         self._file.write(_with_results(atoms, snapshot))
         self.frames += 1
@@ -162,7 +169,7 @@ class AppendedFile:
         else:
             path.unlink(missing_ok=True)
 
-    def write(self, atoms: Atoms, snapshot: Snapshot) -> None:
+    def write(self, atoms: Atoms, snapshot: Computed) -> None:
         """Append a frame with its results."""
         write(self._path, _with_results(atoms, snapshot), format=self._name, append=True)
         self.frames += 1
@@ -181,7 +188,7 @@ class Writer:
     def __init__(self, target: Any):
         self._target, self.frames = target, 0
 
-    def write(self, atoms: Atoms, snapshot: Snapshot) -> None:
+    def write(self, atoms: Atoms, snapshot: Computed) -> None:
         """Append a frame with its results."""
         self._target.write(_with_results(atoms, snapshot))
 
