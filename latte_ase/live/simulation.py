@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 from ase.io import write
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from latte_ase.live import commands
 from latte_ase.live.commands import CommandError
@@ -327,7 +326,8 @@ class Simulation:
         if conditions.mode not in ("langevin", "npt") or atoms.get_momenta().any():
             return atoms
         atoms = atoms.copy()
-        MaxwellBoltzmannDistribution(atoms, temperature_K=conditions.temperature_K, rng=self._rng)  # type: ignore[arg-type]
+        spread = np.sqrt(atoms.get_masses()[:, None] * units.kB * conditions.temperature_K)
+        atoms.set_momenta(spread * self._rng.normal(size=(len(atoms), 3)))  # those of fixed atoms become 0
         return atoms
 
     def _record(self) -> None:
