@@ -17,6 +17,7 @@ from latte_ase.cli.distill import distill
 from latte_ase.cli.evaluate import evaluate
 from latte_ase.cli.finetune import finetune
 from latte_ase.cli.info import info
+from latte_ase.cli.live import live
 from latte_ase.cli.models import models
 from latte_ase.cli.run import run
 from latte_ase.cli.select import select
@@ -30,7 +31,7 @@ app = typer.Typer(
     help="Machine-learned potentials for ASE: list, inspect, evaluate, train, fine-tune, distil and check models.",
 )
 
-COMMANDS = (models, info, evaluate, train, finetune, distill, uncertainty, select, check)
+COMMANDS = (models, info, evaluate, train, finetune, distill, uncertainty, select, live, check)
 """Commands in the order of `latte-ase --help`."""
 
 MISTAKES = (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError, MemoryError)

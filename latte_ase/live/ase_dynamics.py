@@ -133,7 +133,7 @@ class AseDynamics:
         if self._conditions.mode == "npt":
             found["stress"] = atoms.get_stress(apply_constraint=False)
         positions, cell, momenta = atoms.positions.copy(), atoms.cell.array.copy(), atoms.get_momenta()
-        self._now = Now(self._step, positions, cell, momenta, found, *self._pulled.of(atoms))
+        self._now = Now(self._step, positions, cell, momenta, found)
 
     def _make(self, conditions: Conditions) -> Any:
         atoms, dt = self._atoms, conditions.timestep
@@ -160,7 +160,12 @@ def _require_mobile(atoms: Atoms) -> None:
     if len(atoms) == 0:
         raise ValueError("The structure has no atoms; at least one is needed.")
     for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms) and len(np.unique(constraint.index)) == len(atoms):
+        if not isinstance(constraint, FixAtoms):
+            raise NotImplementedError(
+                f"The structure has the constraint {type(constraint).__name__}; a live simulation knows only FixAtoms. Take it off "
+                "(atoms.set_constraint())."
+            )
+        if len(np.unique(constraint.index)) == len(atoms):
             raise ValueError(f"All {len(atoms)} atoms are fixed; at least one must be free to move.")
 
 

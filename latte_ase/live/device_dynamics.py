@@ -33,7 +33,7 @@ class DeviceDynamics:
         require_cell(atoms, conditions)
         run = SteeredRun(atoms, self._engine, _steered(conditions), timestep=conditions.timestep)
         run.begin(seed=int(self._seeds.spawn(1)[0].generate_state(1)[0]))
-        self._run = run
+        self._run, self._rests = run, conditions.mode == "relax"
 
     def steer(self, conditions: Conditions) -> None:
         """Go on under other conditions."""
@@ -53,7 +53,9 @@ class DeviceDynamics:
         """The last finished step."""
         run = self._run
         last = run.snapshot
-        return Now(last.step, last.positions, last.cell, last.momenta, last.results(), run.pull_energy, run.pull_forces)
+        if self._rests:  # what FIRE has for velocities
+            last = last._replace(momenta=np.zeros_like(last.momenta))
+        return Now(last.step, last.positions, last.cell, last.momenta, last.results())
 
     def uncertainty(self) -> np.ndarray | None:
         """Standard deviations of the forces by the committee."""

@@ -21,8 +21,6 @@ class Now(NamedTuple):
         cell: (3, 3) Angstrom.
         momenta: (atoms, 3) in ASE's unit.
         results: of the calculator, without the pulls.
-        pull_energy: eV.
-        pull_forces: (pulls, 3) eV/Angstrom.
     """
 
     step: int
@@ -30,8 +28,6 @@ class Now(NamedTuple):
     cell: np.ndarray
     momenta: np.ndarray
     results: dict[str, Any]
-    pull_energy: float
-    pull_forces: np.ndarray
 
 
 class Excess(NamedTuple):

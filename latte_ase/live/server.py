@@ -117,7 +117,10 @@ class Server:
             return True
         if len(origins) > 1:
             return False
-        site = urlsplit(origins[0])
+        try:
+            site = urlsplit(origins[0])
+        except ValueError:
+            return False
         local = site.scheme in ("http", "https") and site.hostname in LOCAL
         return local or site.scheme == "vscode-webview" or origins[0] in self._origins
 
@@ -157,6 +160,9 @@ async def _send(connection: Any, viewer: Viewer, due: asyncio.Event) -> None:
                 continue
     except ConnectionClosed:
         return
+    except Exception:
+        await connection.close(1011)
+        raise
 
 
 def require_websockets() -> None:

@@ -346,6 +346,11 @@ class Session:
             self._thread.join()
         atexit.unregister(self.stop)
 
+    def join(self) -> None:
+        """Wait until the session has ended."""
+        while not self._ended.wait(1.0):  # so that Ctrl-C comes through on every system
+            pass
+
     def __enter__(self) -> Self:
         return self
 
@@ -371,8 +376,11 @@ class Session:
             self._simulation.paused = True
             self._simulation.message = f"{type(error).__name__}: {error} Paused."
             wait = 0.0
-        if self._simulation.frame is not before or time.monotonic() - self._status_at > STATUS_EVERY:
-            self._publish(changed=time.monotonic() - self._status_at > STATUS_EVERY)
+        simulation, shown = self._simulation, self._status
+        stopped = (simulation.paused, simulation.message) != (shown["paused"], shown["message"])
+        changed = stopped or time.monotonic() - self._status_at > STATUS_EVERY
+        if changed or simulation.frame is not before:
+            self._publish(changed=changed)
         return wait
 
     def _carry_out(self, wait: float) -> bool:

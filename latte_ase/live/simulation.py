@@ -23,7 +23,7 @@ from latte_ase.live.dynamics import Dynamics, Excess
 from latte_ase.live.editing import edited, require_atoms
 from latte_ase.live.frame import LiveFrame, LiveStructure, Moment
 from latte_ase.live.history import History
-from latte_ase.simulate.pull import Pull, nearest_image, springs
+from latte_ase.simulate.pull import Pull, nearest_image, of_positions, springs
 from latte_ase.simulate.run import BlewUp
 from latte_ase.simulate.trajectory import Trajectory, open_trajectory
 
@@ -143,13 +143,19 @@ class Simulation:
     def _publish(self) -> None:
         """The frame of the present state."""
         now = self._dynamics.now()
-        self._time += (now.step - self._step) * self.conditions.timestep
+        if self.conditions.mode != "relax":
+            self._time += (now.step - self._step) * self.conditions.timestep
         self._step = now.step
         moment = Moment(self._structure, self._time, now.positions, now.cell, now.momenta)
-        self.frame = LiveFrame(next(self._numbers), moment, now.results, self._pulls, now.pull_energy, now.pull_forces)
+        self._show(moment, now.results)
         self.history.append(moment)
         self._still = self.conditions.mode == "relax" and self._largest_force() < RELAXED
         self._record()
+
+    def _show(self, moment: Moment, computed: dict[str, Any]) -> None:
+        """A frame with the present pulls."""
+        pulled = of_positions(self._pulls, moment.positions, moment.cell, self._structure.pbc)
+        self.frame = LiveFrame(next(self._numbers), moment, computed, self._pulls, *pulled)
 
     def _largest_force(self) -> float:
         forces = self.frame.computed["forces"].copy()
@@ -232,11 +238,14 @@ class Simulation:
                     f"speed is {command.speed}; steps per second are needed, or 0 for as many as possible."
                 )
             self.speed, self._due = command.speed, 0.0
-        if new.mode != self.conditions.mode:
+        other = new.mode != self.conditions.mode
+        if other:
             self._change_mode(new)
         elif new != self.conditions:
             self._dynamics.steer(new)
         self.conditions, self._still = new, False
+        if other:
+            self._publish()
 
     @apply.register
     def _(self, command: commands.Pause) -> None:
@@ -293,6 +302,7 @@ class Simulation:
     def _hold(self, pulls) -> None:
         self._dynamics.hold(pulls)
         self._pulls, self._still = tuple(pulls), False
+        self._show(self.frame.moment, self.frame.computed)
 
     def _start(self, atoms: Atoms, at: float) -> None:
         """Begin with another structure, without pulls."""
