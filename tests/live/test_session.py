@@ -76,7 +76,7 @@ def test_all_that_can_be_done(chain, start, tmp_path):
     session.reset()
     assert str(session.atoms.symbols) == "C4"
     session.stop()
-    assert len(read(tmp_path / "run.traj", ":")) >= 2 and len(read(tmp_path / "kept.extxyz", ":")) == 1
+    assert len(read(tmp_path / "run.traj", ":")) >= 1 and len(read(tmp_path / "kept.extxyz", ":")) == 1
 
 
 def test_what_is_wrong_is_raised_where_it_was_asked_for(chain, start):
