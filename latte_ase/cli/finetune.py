@@ -11,7 +11,14 @@ from latte_ase.cli.label_keys import Keys, label_keys
 
 
 def finetune(
-    model: Annotated[str, typer.Argument(help="name, file, folder or hub address")],
+    model: Annotated[
+        list[str],
+        typer.Argument(
+            default_factory=list,
+            metavar="[MODEL]",
+            help="name, file, folder or hub address; default: the shipped model that knows all elements of FILE and is nearest to it",
+        ),
+    ],
     file: Annotated[Path, typer.Argument(help="labelled structures, any format of ase.io.read")],
     out: Annotated[Path, typer.Option(help="folder to write")],
     valid: Annotated[Path | None, typer.Option(help="held-out structures; default: a tenth of FILE")] = None,
@@ -33,10 +40,14 @@ def finetune(
     """Fine-tune a model on new labels; elements that it does not know are added."""
     from latte_ase.finetuning import finetune as run
 
+    if len(model) > 1:
+        raise ValueError(
+            f"finetune got {len(model) + 1} arguments, {' '.join([*model, str(file)])}; a model and a file are needed."
+        )
     given = {"epochs": epochs, "energy_weight": energy_weight, "force_weight": force_weight}
     training: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     result = run(
-        model,
+        model[0] if model else None,
         file,
         out=out,
         valid=valid,

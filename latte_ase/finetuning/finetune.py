@@ -19,6 +19,7 @@ from ase import Atoms
 
 from latte_ase.evaluation import Evaluation, evaluate
 from latte_ase.finetuning import replay
+from latte_ase.finetuning.base import choose_base
 from latte_ase.finetuning.result import FineTuned
 from latte_ase.finetuning.strategies import parametrisation
 from latte_ase.io.frame_selection import original_index
@@ -74,7 +75,7 @@ class _Frames:
 
 
 def finetune(
-    model: Potential | str | os.PathLike,
+    model: Potential | str | os.PathLike | None,
     frames: StructureSource,
     *,
     out: str | Path | None = None,
@@ -93,7 +94,8 @@ def finetune(
     """Fine-tuned model for new labels.
 
     Args:
-        model: what `latte_ase.load_model` takes.
+        model: what `latte_ase.load_model` takes; None chooses the shipped model that knows all elements of `frames` and has the
+            smallest errors on them, and prints which one and why.
         frames: file or list of ase.Atoms with energies and forces.  Elements that the model does not know are added to it.
         out: folder for the new model and metrics.csv, and until both are complete a checkpoint; None writes nothing.  A model
             that is there is replaced by the finished new one, unless it is the one that is to be fine-tuned.
@@ -127,7 +129,7 @@ def finetune(
         TypeError: an unknown keyword.
         ValueError: labels are missing, or in units that do not fit each other, or there are fewer than two frames and no
             `valid`, or `out` is where the base model is or would hide behind the name of a shipped model, or `energies` for a
-            base model with fitted E0; nothing has been trained yet.
+            base model with fitted E0, or `model` is None and no shipped model knows all elements; nothing has been trained yet.
     """
     check_value("valid_fraction", valid_fraction, Share)
     check_value("energies", {} if energies is None else energies, dict[Symbol, Energy])
@@ -135,14 +137,13 @@ def finetune(
     check_value("trust_labels", trust_labels, bool)
     check_value("patience", patience, Count)
     check_value("resume", resume, bool)
-    path = _folder(out, model, resume=resume)
-    base, parametrise = load_model(model), parametrisation(strategy)
-    settings = _settings(training)
-    refuse_idle_decay(settings, base, parametrise(base).start)
+    path, parametrise, settings = _folder(out, resume=resume), parametrisation(strategy), _settings(training)
     held = None if valid is None else read_frames(valid, keys=keys)
     new = labelled_sets(
         read_frames(frames, keys=keys), held, settings, valid_fraction=valid_fraction, trust_labels=trust_labels
     )
+    base = _base(model, new, settings, path)
+    refuse_idle_decay(settings, base, parametrise(base).start)
     memories = [] if replayed is None else read_frames(replayed)
     chosen = _Frames(new, _old_frames(base, memories, valid_fraction, settings), memories)
     if "epochs" not in training:
@@ -181,7 +182,7 @@ def finetune(
     return FineTuned(potential, result.history, evaluations, of_base, written)
 
 
-def _folder(out: str | Path | None, model, *, resume: bool) -> Path | None:
+def _folder(out: str | Path | None, *, resume: bool) -> Path | None:
     """Folder for the new model, after a check that a fine-tuning may begin or be resumed there."""
     if out is None:
         if resume:
@@ -190,8 +191,19 @@ def _folder(out: str | Path | None, model, *, resume: bool) -> Path | None:
     path = Path(out).expanduser()
     refuse_shipped_name(path)
     check_folder(path, resume=resume)
-    _refuse_folder_of_base(path, model)
     return path
+
+
+def _base(
+    model: Potential | str | os.PathLike | None, new: Structures, settings: TrainingConfig, folder: Path | None
+) -> Potential:
+    """The base model, as it is named or as it is chosen by the frames, after a check that it is not replaced by the new one."""
+    if model is None:
+        model, reason = choose_base([*new.train, *new.held], settings.labels)
+        print(reason)
+    if folder is not None:
+        _refuse_folder_of_base(folder, model)
+    return load_model(model)
 
 
 def _refuse_folder_of_base(folder: Path, model) -> None:
@@ -209,7 +221,7 @@ def _refuse_folder_of_base(folder: Path, model) -> None:
 
 def _metadata(base: Potential, folder: Path | None, facts: dict) -> dict:
     """Metadata of the base model without those of its training, and with the settings of the fine-tuning."""
-    own = ("recipe", "metrics", "frames", "level_of_theory", "data", MARK)
+    own = ("recipe", "metrics", "frames", "level_of_theory", "data", "general", MARK)
     kept = {k: v for k, v in base.metadata.items() if k not in own}
     name = base.metadata.get("name")
     mine = {"name": folder.resolve().name if folder else f"{name or 'model'}-finetuned", "base": name or "unnamed"}
