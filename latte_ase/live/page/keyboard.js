@@ -1,5 +1,5 @@
-const STEP = 0.25; // Angstrom per key of a pull
-const TURN = 25; // pixels of a drag, per key
+const KEY_STEP = 0.25; // Angstrom per key of a pull
+const KEY_TURN = 25; // pixels of a drag, per key
 
 /** What keys do, in words, in the order of the help. */
 export const KEYS = [
@@ -24,9 +24,9 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
 export function pressKey(event, viewer, page) {
   if (event.ctrlKey || event.metaKey || event.altKey) return false;
   const arrow = ARROWS[event.key];
-  if (arrow && event.shiftKey) viewer.nudge(arrow[0] * STEP, arrow[1] * STEP);
+  if (arrow && event.shiftKey) viewer.nudge(arrow[0] * KEY_STEP, arrow[1] * KEY_STEP);
   else if (arrow) {
-    viewer.camera.rotate(arrow[0] * TURN, -arrow[1] * TURN);
+    viewer.camera.rotate(arrow[0] * KEY_TURN, -arrow[1] * KEY_TURN);
     viewer.changed();
   } else return pressLetter(event.key, viewer, page);
   return true;

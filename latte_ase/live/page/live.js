@@ -5,6 +5,8 @@ import { Pointers } from "./pointer.js";
 import { Connection } from "./protocol.js";
 import { Viewer } from "./viewer.js";
 
+const NARROW = 640; // pixels, below which the panel lies under the drawing
+
 /**
  * Shows a running simulation in an element of a page.
  *
@@ -41,10 +43,10 @@ export class Page {
     }
     this.panel = new Panel(this.viewer);
     this.root.append(this.panel.element);
-    if (element.clientWidth < 700) this.root.classList.add("narrow", "folded");
     this.pointers = new Pointers(this.canvas, this.viewer);
     this.root.addEventListener("keydown", (event) => this.pressed(event));
-    this.resizing = new ResizeObserver(() => this.viewer.changed());
+    this.resizing = new ResizeObserver(() => this.resized());
+    this.resizing.observe(this.root);
     this.resizing.observe(this.canvas);
     this.connection = new Connection(
       { address: url, channel },
@@ -149,6 +151,14 @@ export class Page {
   setLook(theme) {
     this.root.dataset.theme = theme;
     this.viewer?.readTheme();
+  }
+
+  resized() {
+    const narrow = this.root.clientWidth < NARROW;
+    if (narrow && this.narrow === undefined) this.root.classList.add("folded"); // at first; later as the person wants
+    this.narrow = narrow;
+    this.root.classList.toggle("narrow", narrow);
+    this.viewer.changed();
   }
 
   setContrast(high) {

@@ -3,6 +3,7 @@
 const MAGIC = 0x3154414c; // "LAT1"
 const PATIENCE = 4000; // milliseconds until a connection counts as impossible
 const RETRY = 1500; // milliseconds
+const THROTTLE = 100; // milliseconds between two pulls through a kernel
 
 /** One state of the simulation. Times are in fs, energies in eV, temperatures in K, positions in Angstrom. */
 export function parseFrame(data) {
@@ -111,8 +112,25 @@ export class Connection {
   }
 
   send(message) {
-    if (this.throughKernel) this.channel.send(message);
+    if (this.throughKernel) this.sendThroughKernel(message);
     else if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  /** Without acknowledgements, and with the last of many pulls: a kernel's messages are slow. */
+  sendThroughKernel(message) {
+    if (message.type === "ack") return;
+    if (message.type !== "pull") {
+      if (message.type === "release") this.pending = null;
+      this.channel.send(message);
+      return;
+    }
+    if (!this.pending) setTimeout(() => this.sendPending(), THROTTLE);
+    this.pending = message;
+  }
+
+  sendPending() {
+    if (this.pending) this.channel.send(this.pending);
+    this.pending = null;
   }
 
   close() {
