@@ -12,7 +12,7 @@ BENCH ?= out/bench
 PEERS ?= apax:apax==0.14.0 mlip:mlip==0.2.5 mace:torch+mace-torch==0.3.16
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-fast test-ase test-slow test-gpu tutorials docs bench bench-quick bench-peers bench-docs clean
+.PHONY: help demo test check test-fast test-ase test-slow test-gpu test-browser tutorials docs bench bench-quick bench-peers bench-docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ test-slow: $(VENV)/.dev  ## tests that take minutes
 
 test-gpu: $(VENV)/.dev  ## tests that need a GPU (install jax[cuda12] or jax[cuda13] into .venv first)
 	$(BIN)/python -m pytest -m gpu
+
+test-browser: $(VENV)/.dev  ## the page of live simulations in Chromium, which is installed where apt may
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	} || echo "There is no Chromium, so that these tests are skipped; on Debian: apt install chromium"
+	$(BIN)/python -m pytest -m browser -rs tests/live/browser
 
 tutorials: $(VENV)/.dev  ## run the notebooks, with few steps
 	LATTE_ASE_QUICK=1 JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \

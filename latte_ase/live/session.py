@@ -139,6 +139,12 @@ class Session:
         """What pages show: mode, speed, warnings and so on, in their units."""
         return dict(self._status)
 
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The page, in a notebook."""
+        from latte_ase.live.widget import widget
+
+        return widget(self)._repr_mimebundle_(**options)
+
     # Conditions
 
     @property

@@ -11,13 +11,12 @@ import re
 import threading
 import time
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from latte_ase.live.hub import Viewer
+from latte_ase.live.hub import Hub, Viewer
 from latte_ase.live.protocol import FRAME_HEADER
-from latte_ase.live.session import Session
 
 try:
     from anywidget import AnyWidget
@@ -27,6 +26,23 @@ except ImportError:
         "The package anywidget is not installed, which shows a live simulation in a notebook. Install it: pip install 'latte_ase[live]'; "
         "or open the address in a browser: print(session.url)."
     ) from None
+
+
+class Shown(Protocol):
+    """What a widget shows: a `Session`."""
+
+    @property
+    def url(self) -> str:
+        """Address of the page, with its token."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether the simulation has not ended."""
+        ...
+
+    hub: Hub
+
 
 PERIOD = 0.1
 """Seconds between two frames that the notebook's messages carry."""
@@ -64,7 +80,7 @@ class LiveWidget(AnyWidget):
     url = Unicode().tag(sync=True)
     height = Int(540).tag(sync=True)
 
-    def __init__(self, session: Session, height: int = 540):
+    def __init__(self, session: Shown, height: int = 540):
         super().__init__(url=session.url, height=height)
         self._session, self._relay = session, None
         self.on_msg(self._receive)
@@ -87,7 +103,7 @@ class LiveWidget(AnyWidget):
         super().close()
 
 
-def widget(session: Session, height: int = 540) -> LiveWidget:
+def widget(session: Shown, height: int = 540) -> LiveWidget:
     """Widget that shows a session in a notebook.
 
     Args:
@@ -103,7 +119,7 @@ def widget(session: Session, height: int = 540) -> LiveWidget:
 class _Relay:
     """Thread that sends to a widget's pages what is due to a viewer."""
 
-    def __init__(self, session: Session, widget: LiveWidget):
+    def __init__(self, session: Shown, widget: LiveWidget):
         self._session, self._widget = session, widget
         self._ended = threading.Event()
         self.viewer: Viewer = session.hub.join(lambda: None)

@@ -55,6 +55,12 @@ export class Panel {
       toValue: (place) => (place > 0.995 ? 0 : scale.toValue(place)),
       change: set("speed"),
     });
+    this.strength = new Slider({
+      label: "Pull at most",
+      words: (strength) => `${strength.toPrecision(2)} eV/Å`,
+      ...logarithmic(0.1, 10),
+      change: (value) => viewer.setOption("strength", value),
+    });
     const pressure = make("input", { type: "number", step: 0.1, value: 0, "aria-label": "pressure in GPa" });
     pressure.onchange = () => viewer.command("set", { pressure: Number(pressure.value) });
     this.pressure = make("label", { className: "field", hidden: true }, make("span", {}, "Pressure, GPa"), pressure);
@@ -65,6 +71,7 @@ export class Panel {
       this.friction.element,
       this.speed.element,
       this.pressure,
+      this.strength.element,
     );
   }
 
@@ -195,6 +202,7 @@ export class Panel {
   showOptions() {
     const { options } = this.viewer;
     this.size.show(options.size);
+    this.strength.show(options.strength);
     this.bonds.firstChild.checked = options.bonds;
     this.coloring.show(options.colorBy);
     this.legend.hidden = options.colorBy !== "uncertainty";

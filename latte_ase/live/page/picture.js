@@ -5,6 +5,7 @@ import { FIXED, POINTED, SELECTED } from "./scene.js";
 import { add, completedCell, nearestImage, norm, reciprocal, scaled, subtract, times, transposedTimes } from "./vector.js";
 
 const BOND = 0.11; // Angstrom, radius of a rod
+const INSIDE = 0.85; // of the radius of a sphere, where its rods begin
 const CROWDED = 4.5; // bonds per atom, above which rods would hide a dense structure more than explain it
 const MANY = 4000; // atoms, above which no rods are drawn at first
 const DASH = 0.22; // Angstrom
@@ -61,7 +62,7 @@ export class Picture {
   }
 
   /** New positions. */
-  place({ structure, positions, cell, bonds }) {
+  place({ structure, positions, cell, bonds, size }) {
     this.scene.layers.atoms.set({ position: positions });
     if (!bonds) {
       this.bonds = null;
@@ -75,27 +76,33 @@ export class Picture {
       this.bondsAge = performance.now();
       this.bondsCost = this.bondsAge - now;
     }
-    this.drawBonds(positions, cell);
+    this.drawBonds(positions, cell, structure.radii, size);
   }
 
-  /** A bond is two rods, each from an atom to the middle, so that those through the cell's faces need no care. */
-  drawBonds(positions, cell) {
+  /**
+   * A bond is two rods, each from the surface of an atom to the middle, so that those through the cell's faces need no
+   * care; or one, where both atoms have the same colour.
+   */
+  drawBonds(positions, cell, radii, size) {
     const { first, second, shift } = this.bonds;
     const rods = new Rods(2 * first.length);
     for (let k = 0; k < first.length; k++) {
-      const [i, j] = [3 * first[k], 3 * second[k]];
+      const [i, j] = [first[k], second[k]];
       const [a, b, c] = [shift[3 * k], shift[3 * k + 1], shift[3 * k + 2]];
-      const from = [positions[i], positions[i + 1], positions[i + 2]];
-      const half = [0, 1, 2].map(
-        (x) => 0.5 * (positions[j + x] - from[x] + a * cell[0][x] + b * cell[1][x] + c * cell[2][x]),
-      );
-      const to = [positions[j], positions[j + 1], positions[j + 2]];
-      if (!(a || b || c) && this.sameColor(first[k], second[k])) {
-        rods.push(from, to, BOND, this.colors, 4 * first[k]);
+      const from = [positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]];
+      const to = [positions[3 * j], positions[3 * j + 1], positions[3 * j + 2]];
+      const line = [0, 1, 2].map((x) => to[x] - from[x] + a * cell[0][x] + b * cell[1][x] + c * cell[2][x]);
+      const length = norm(line);
+      const [near, far] = [i, j].map((atom) => (INSIDE * radii[atom] * size) / length);
+      if (near + far > 1) continue; // the spheres overlap
+      const [begin, middle, end] = [scaled(line, near), scaled(line, 0.5), scaled(line, 1 - far)];
+      if (!(a || b || c) && this.sameColor(i, j)) {
+        rods.push(add(from, begin), add(from, end), BOND, this.colors, 4 * i);
         continue;
       }
-      rods.push(from, add(from, half), BOND, this.colors, 4 * first[k]);
-      rods.push(to, subtract(to, half), BOND, this.colors, 4 * second[k]);
+      const other = subtract(to, line);
+      if (near < 0.5) rods.push(add(from, begin), add(from, middle), BOND, this.colors, 4 * i);
+      if (far < 0.5) rods.push(add(other, end), add(other, middle), BOND, this.colors, 4 * j);
     }
     this.scene.layers.bonds.set(rods.data(), rods.count);
   }

@@ -39,7 +39,7 @@ out vec4 pixelColor;
 float depthOf(float z) { return 0.5 + 0.5 * ((range.y + range.x) + 2.0 * range.y * range.x / z) / (range.y - range.x); }
 
 vec3 lit(vec3 color, vec3 normal, vec3 ray) {
-  vec3 key = normalize(vec3(-0.45, 0.75, 0.65));
+  const vec3 key = vec3(-0.413, 0.689, 0.597);
   float wrapped = 0.5 + 0.5 * dot(normal, key);
   float facing = clamp(-dot(normal, ray), 0.0, 1.0);
   float shade = mix(0.50, 1.06, wrapped * wrapped) * mix(0.72, 1.0, smoothstep(0.0, 0.55, facing));
@@ -98,7 +98,7 @@ void main() {
   vec3 line = mod(mark, 4.0) > 1.5 ? accent : ink;
   float inside = clamp((r - away) / fine + 0.5, 0.0, 1.0);
   vec3 point = closest - ray * sqrt(max(r * r - away * away, 0.0));
-  vec3 normal = normalize(point);
+  vec3 normal = point / r;
   vec3 color = paint.rgb;
   if (mark > 3.5) color = mix(color, accent, 0.25);
   color = lit(color, normal, ray);
@@ -175,7 +175,7 @@ void main() {
     cut = true;
     if (height < 0.0 || height > measures.y) discard;
   }
-  vec3 normal = normalize(hit - along * height);
+  vec3 normal = (hit - along * height) / r;
   vec3 color = paint.a < 0.5 ? paint.rgb : lit(paint.rgb, cut ? -normal : normal, ray);
   color = mix(ink, color, measures.z > 0.0 ? inside : 1.0);
   float z = a.z + hit.z;

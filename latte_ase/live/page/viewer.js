@@ -6,7 +6,6 @@ import { pick } from "./pointer.js";
 import { Scene } from "./scene.js";
 import { add, dot, norm, scaled, subtract, transposedTimes } from "./vector.js";
 
-const STRONGEST = 4; // eV/Angstrom, the pull that has the last colour of the scale
 const UNCERTAIN = 0.3; // eV/Angstrom, at least the end of the scale of uncertainties
 
 /** The state of one view of a simulation, and what can be done with it. */
@@ -17,7 +16,7 @@ export class Viewer {
     this.camera = new Camera();
     this.scene = new Scene(canvas);
     this.picture = new Picture(this.scene);
-    this.options = { size: 0.62, bonds: true, cell: true, repeats: 0, wrap: false, follow: true, colorBy: "element" };
+    this.options = { size: 0.62, bonds: true, cell: true, repeats: 0, wrap: false, follow: true, strength: 2, colorBy: "element" };
     this.hello = null;
     this.structure = null;
     this.frame = null;
@@ -107,7 +106,7 @@ export class Viewer {
       this.picture.paint({ ...scene, selection: this.selection, pointed: this.pointed, values, scale: this.scale() });
       this.painted = true;
     }
-    this.picture.place({ ...scene, bonds: options.bonds });
+    this.picture.place({ ...scene, bonds: options.bonds, size: options.size });
     this.pulls = this.shownPulls();
     this.picture.annotate({ ...scene, pulls: this.pulls, selection: this.selection, theme, showCell: options.cell });
     this.scene.draw(this.camera, { theme, size: options.size, cell: frame.cell, images: this.images() });
@@ -138,7 +137,7 @@ export class Viewer {
 
   /** Pulls as they are shown; the target of one's own follows the pointer at once. */
   shownPulls() {
-    const pulls = Picture.pulls(this.frame, this.positions, this.structure.pbc, STRONGEST);
+    const pulls = Picture.pulls(this.frame, this.positions, this.structure.pbc, this.options.strength);
     const { grip } = this;
     if (!grip?.target) return pulls;
     for (const atom of grip.atoms) {
@@ -255,7 +254,8 @@ export class Viewer {
     this.asked.push({ to: add(grip.start.get(grip.atom), grip.moved), atom: grip.atom, since: grip.since });
     if (this.asked.length > 60) this.asked.shift();
     grip.since = null;
-    this.send({ type: "pull", atoms: grip.atoms, to });
+    const { strength } = this.options; // eV/Angstrom; the spring reaches it after about an Angstrom
+    this.send({ type: "pull", atoms: grip.atoms, to, stiffness: strength, max_force: strength });
   }
 
   release() {
