@@ -81,11 +81,17 @@ class Hub:
         Args:
             wake: called from any thread where something may be due.
         """
+        viewer = self.attend(wake)
+        with self._lock:
+            if self._steering is None:
+                self._steering = viewer
+        return viewer
+
+    def attend(self, wake: Callable[[], None]) -> Viewer:
+        """A new viewer, who does not steer before its first command."""
         with self._lock:
             viewer = Viewer(self, wake)
             self._viewers.append(viewer)
-            if self._steering is None:
-                self._steering = viewer
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
@@ -183,9 +189,10 @@ class Viewer:
             else:
                 self._refuse(id, f"Another viewer steers; ask again when it was silent for {SILENCE:g} s.")
         else:
-            self._command(command, id)
+            self.command(command, id)
 
-    def _command(self, command: Any, id: Any) -> None:
+    def command(self, command: Command, id: Any = None) -> None:
+        """Have a command carried out, if this viewer steers; errors are answered."""
         hub = self._hub
         if not hub.steers(self) and not (hub.free() and hub.take(self)):
             self._refuse(id, "Another viewer steers; this one may ask to, by the message 'steer'.")

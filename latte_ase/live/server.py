@@ -1,4 +1,4 @@
-"""Server of the page and of its sockets, in a thread, on 127.0.0.1.
+"""Server of the page and of its sockets.
 
 The address has a random token, without which neither page nor socket is given, and pages of other sites may not connect.
 """
@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from http import HTTPStatus
 from importlib import resources
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from latte_ase.live.hub import Hub, Viewer
-
-HOST = "127.0.0.1"
+from latte_ase.live.service import HOST, Service
 
 LARGEST_MESSAGE = 2**20
 """Bytes of a message of a viewer."""
@@ -32,8 +30,8 @@ LONGEST_WAIT = 0.1
 """Seconds after which a viewer is asked what is due though nothing woke it."""
 
 
-class Server:
-    """Server in a thread.
+class Server(Service):
+    """Server in a thread, on 127.0.0.1.
 
     Args:
         hub: the viewers.
@@ -53,44 +51,17 @@ class Server:
         require_websockets()
         self._hub, self._origins = hub, frozenset(origin.rstrip("/") for origin in origins)
         self._token = secrets.token_urlsafe(24)
-        started: Future[int] = Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(port, started)), name="latte_ase live server", daemon=True
-        )
-        self._thread.start()
-        self.port = started.result()
+        super().__init__("latte_ase live server", port)
         self.url = f"http://{HOST}:{self.port}/?token={self._token}"
 
-    def stop(self) -> None:
-        """Close all connections and the port."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-
-    async def _serve(self, port: int, started: Future[int]) -> None:
+    async def _open(self, port: int) -> Any:
         from websockets.asyncio.server import serve
 
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            server = await serve(
-                self._view,
-                HOST,
-                port,
-                process_request=self._request,
-                max_size=LARGEST_MESSAGE,
-                compression=None,
-                close_timeout=1,
-            )
-        except OSError as error:
-            started.set_exception(
-                OSError(
-                    error.errno, f"Port {port} of {HOST} cannot be served ({error.strerror}). Choose another one, or 0."
-                )
-            )
-            return
-        started.set_result(server.sockets[0].getsockname()[1])
-        await self._stop.wait()
-        server.close()
+        settings = {"max_size": LARGEST_MESSAGE, "compression": None, "close_timeout": 1}
+        return await serve(self._view, HOST, port, process_request=self._request, **settings)
+
+    async def _close(self, server: Any) -> None:
+        await super()._close(server)
         await server.wait_closed()
 
     def _request(self, connection: Any, request: Any) -> Any:
@@ -140,10 +111,6 @@ class Server:
             viewer.leave()
             sender.cancel()
 
-    def _wake(self, due: asyncio.Event) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(due.set)
-
 
 async def _send(connection: Any, viewer: Viewer, due: asyncio.Event) -> None:
     """Send what is due to a viewer, until the connection ends."""
@@ -154,10 +121,9 @@ async def _send(connection: Any, viewer: Viewer, due: asyncio.Event) -> None:
             due.clear()
             for message in viewer.due():
                 await connection.send(message)
-            try:
-                await asyncio.wait_for(due.wait(), LONGEST_WAIT)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_WAIT):  # wait_for of Python 3.11 may lose the end of the task
+                    await due.wait()
     except ConnectionClosed:
         return
     except Exception:

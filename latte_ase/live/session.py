@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from math import isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from ase import Atoms, units
@@ -24,14 +24,15 @@ from latte_ase.live.conditions import Conditions
 from latte_ase.live.device_dynamics import DeviceDynamics
 from latte_ase.live.frame import LiveFrame
 from latte_ase.live.hub import Hub, View
+from latte_ase.live.imd import ImdServer
 from latte_ase.live.mailbox import Mailbox
+from latte_ase.live.server import Server
 from latte_ase.live.simulation import Simulation
-
-if TYPE_CHECKING:
-    pass
 
 STATUS_EVERY = 0.25
 """Seconds between two messages of the status, if no command is carried out."""
+
+ENDED = "The session has ended. Start another one with live(atoms)."
 
 HYDROGEN_STEP, STEP = 0.5 * units.fs, 2.0 * units.fs
 """Default time steps, with hydrogen and without."""
@@ -99,7 +100,7 @@ class Session:
     """
 
     def __init__(self, simulation: Simulation, name: str):
-        self._simulation, self._mailbox, self._server = simulation, Mailbox(), None
+        self._simulation, self._mailbox = simulation, Mailbox()
         self._queue: queue.SimpleQueue[tuple[Command | None, Future]] = queue.SimpleQueue()
         self._mailbox.put(simulation.frame)
         self._status, self._status_at = self._new_status(), time.monotonic()
@@ -107,6 +108,8 @@ class Session:
         self.hub = Hub(
             self.submit, lambda wanted: simulation.watch(uncertainty=wanted), {"calculator": name}, self._view()
         )
+        self._server: Server | None = None
+        self._imd: ImdServer | None = None
         self._ended = threading.Event()
         self._serving = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="latte_ase live", daemon=True)
@@ -312,14 +315,31 @@ class Session:
             ImportError: the package websockets is not installed.
             OSError: the port is not free.
         """
-        from latte_ase.live.server import Server
-
         with self._serving:
-            if not self.running:
-                raise RuntimeError("The session has ended. Start another one with live(atoms).")
+            self._require_running()
             if self._server is None:
                 self._server = Server(self.hub, port=port, origins=origins)
             return self._server.url
+
+    def serve_imd(self, *, port: int = 0) -> int:
+        """Serve the IMD protocol, version 3, on 127.0.0.1, if it is not served already: other programs watch and pull.
+
+        Without a token: every user of this computer may connect.
+
+        Args:
+            port: of the server; 0 for any that is free.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: the port is not free.
+        """
+        with self._serving:
+            self._require_running()
+            if self._imd is None:
+                self._imd = ImdServer(self.hub, port=port)
+            return self._imd.port
 
     # The thread
 
@@ -343,8 +363,8 @@ class Session:
     def stop(self) -> None:
         """End the simulation, a recording, and the server."""
         with self._serving:
-            server, self._server = self._server, None
-        if server is not None:
+            servers, self._server, self._imd = (self._server, self._imd), None, None
+        for server in filter(None, servers):
             server.stop()
         if self.running:
             self._queue.put((None, Future()))
@@ -419,7 +439,11 @@ class Session:
                 _, future = self._queue.get_nowait()
             except queue.Empty:
                 return
-            future.set_exception(RuntimeError("The session has ended. Start another one with live(atoms)."))
+            future.set_exception(RuntimeError(ENDED))
+
+    def _require_running(self) -> None:
+        if not self.running:
+            raise RuntimeError(ENDED)
 
     def _publish(self, *, changed: bool) -> None:
         """Show the frame; and the status, where it may have changed."""

@@ -213,8 +213,8 @@ class Simulation:
         require_atoms(command.atoms, len(self._structure))
         others = [pull for pull in self._pulls if not pull.steady.any() and pull.atom not in command.atoms]
         positions = self.frame.moment.positions
-        pairs = zip(command.atoms, command.forces, strict=True)
-        self._hold([*others, *(Pull(k, positions[k], WEAKEST, WEAKEST, steady=np.array(force)) for k, force in pairs)])
+        pushed = [(k, np.array(f)) for k, f in zip(command.atoms, command.forces, strict=True) if any(f)]
+        self._hold([*others, *(Pull(k, positions[k], WEAKEST, WEAKEST, steady=force) for k, force in pushed)])
 
     @apply.register
     def _(self, command: commands.Release) -> None:
