@@ -21,6 +21,10 @@ def live(
     timestep: Annotated[
         float | None, typer.Option(help="in fs; default 0.5 with hydrogen, 2 without", show_default=False)
     ] = None,
+    imd: Annotated[
+        int | None,
+        typer.Option(help="port for programs that speak IMD, version 3; 0 for any that is free", show_default=False),
+    ] = None,
     browser: Annotated[bool, typer.Option(help="whether a browser is opened")] = True,
 ):
     """Run a simulation and open a page on which it is watched and steered; Ctrl-C ends it.
@@ -47,7 +51,10 @@ def live(
     step = None if timestep is None else timestep * units.fs
     with begin(atoms, calc, mode=mode, temperature_K=temperature, timestep=step) as session:
         url = session.serve(port=port)
-        print(f"{file.name} with {potential}: {url}\nCtrl-C ends the simulation.", flush=True)
+        print(f"{file.name} with {potential}: {url}")
+        if imd is not None:
+            print(f"IMD: port {session.serve_imd(port=imd)} of 127.0.0.1")
+        print("Ctrl-C ends the simulation.", flush=True)
         if browser:
             webbrowser.open(url)
         try:

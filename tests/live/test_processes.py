@@ -52,11 +52,12 @@ def process():
 
 def test_ctrl_c_ends_the_command(process, tmp_path):
     write(tmp_path / "copper.xyz", bulk("Cu", cubic=True))
-    arguments = ("live", tmp_path / "copper.xyz", "-p", "ase.calculators.emt:EMT", "--no-browser")
+    arguments = ("live", tmp_path / "copper.xyz", "-p", "ase.calculators.emt:EMT", "--imd", "0", "--no-browser")
     command = process("-m", "latte_ase.cli", *arguments)
     line = command.stdout.readline()
     url = line.split()[-1]
     assert line.startswith("copper.xyz with ase.calculators.emt:EMT: http://127.0.0.1:") and is_served(url)
+    assert command.stdout.readline().startswith("IMD: port ")
     command.send_signal(signal.SIGINT)
     out, error = command.communicate(timeout=60)
     assert command.returncode == 0 and out.endswith("ended\n") and error == ""
