@@ -41,7 +41,7 @@ class LatteCalculator(Calculator):
         dtype: "float32", or "float64" for phonons, finite differences and tight relaxations.
         skin: additional radius of neighbour lists in Angstrom; a list is reused until atoms have moved by about half of it.
         threads: number of CPU cores; default all that this process may use.
-        kernel: kernel of the sum over pairs, "xla", "pallas" (GPUs), or "auto" for the faster one.
+        kernel: "native" (compiled for CPUs), "pallas" (GPUs), "xla", or "auto" for the fastest one.
         chunk: largest number of atoms that is computed in one piece; larger structures are computed in chunks of as many
             atoms, and have no `stresses`.
         strict: raise `DomainError` where a structure is outside the domain of use: pairs of elements that the training set
@@ -106,7 +106,7 @@ class LatteCalculator(Calculator):
             dtype: "float32" or "float64".
             skin: additional radius of neighbour lists in Angstrom.
             threads: number of CPU cores.
-            kernel: "xla", "pallas" or "auto".
+            kernel: "native", "xla", "pallas" or "auto".
             chunk: largest number of atoms that is computed in one piece.
             strict: whether structures outside the domain of use raise `DomainError`.
             atoms, label, directory: as of `ase.calculators.calculator.Calculator`.

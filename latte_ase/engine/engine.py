@@ -57,7 +57,7 @@ class Engine:
         dtype: "float32" or "float64", of this engine alone.
         skin: Angstrom added to the cutoff of the pair list.
         threads: CPU cores to use; default all that this process may use.
-        kernel: of the pair loop, "xla", "pallas" (GPUs), or "auto", the faster one by measurement.
+        kernel: "native" (CPUs), "pallas" (GPUs), "xla", or "auto", the fastest one; see `kernels.choose_kernel`.
 
     Attributes:
         evaluator: the compiled functions, with the potential's weights on the device and in the engine's precision.
@@ -154,7 +154,7 @@ class Engine:
             assert committee is not None
             part = jax.tree.map(lambda a: np.asarray(a[member], self.dtype), committee.members)
             weights = self.evaluator.weights
-            self._members[member] = weights._replace(params=replaced(weights.params, self.evaluator.put(part)))
+            self._members[member] = self.evaluator.weights_with(replaced(weights.params, self.evaluator.put(part)))
         return self._members[member]
 
     def energies(self, atoms) -> np.ndarray:

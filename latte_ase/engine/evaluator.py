@@ -19,6 +19,7 @@ from latte_ase.engine.jit import jit, traces
 from latte_ase.geometry.graph import Graph
 from latte_ase.model import derivatives
 from latte_ase.model.moments import kernel as kernel_context
+from latte_ase.model.native import call as native
 from latte_ase.model.potential import Potential
 from latte_ase.model.program import Program, Weights, weights_of
 
@@ -32,15 +33,17 @@ class Stats:
         compilations: functions compiled because of them.
         list_builds: neighbour lists built.
         padding_waste: share of the places for pairs that the last list left empty, in blocks that are in use.
+        kernel: name of the kernel that computes energies and forces: "native", "xla" or "pallas".
     """
 
     calls: int = 0
     compilations: int = 0
     list_builds: int = 0
     padding_waste: float = 0.0
+    kernel: str = "xla"
 
     def __str__(self):
-        return ", ".join(f"{k} {v:.3g}" for k, v in asdict(self).items())
+        return ", ".join(f"{k} {v if isinstance(v, str) else format(v, '.3g')}" for k, v in asdict(self).items())
 
 
 COMPILED = {
@@ -57,6 +60,8 @@ COMPILED = {
 }
 """Functions of `model.derivatives`, compiled; all take a program and weights first."""
 
+_native_tables = jax.jit(native.tables, static_argnums=0)
+
 
 class Evaluator:
     """Compiled functions of a potential on a device.  Threads may share an evaluator.
@@ -65,7 +70,7 @@ class Evaluator:
         potential: the potential.
         device: JAX device.
         dtype: np.float32 or np.float64.
-        kernel: kernel of the sum over pairs, a name of `moments.KERNELS`.
+        kernel: "native", or a kernel of the sum over pairs, a name of `moments.KERNELS`.
 
     Attributes:
         program: what is computed.
@@ -76,8 +81,8 @@ class Evaluator:
     def __init__(self, potential: Potential, *, device, dtype, kernel: str):
         self.device, self.dtype, self.kernel = device, np.dtype(dtype), kernel
         self.program = Program.on(device.platform, potential.architecture)
-        self.stats = Stats()
-        self.weights = self.put(weights_of(potential, self.dtype))
+        self.stats = Stats(kernel=kernel)
+        self.weights = self._prepared(self.put(weights_of(potential, self.dtype)))
         self._counting, self._compiling = threading.Lock(), threading.Lock()
         self._compiled: set[Any] = set()
 
@@ -87,7 +92,7 @@ class Evaluator:
         with (
             jax.enable_x64(self.dtype == np.float64),
             jax.default_device(self.device),
-            kernel_context(self.kernel),
+            kernel_context("xla" if self.kernel == "native" else self.kernel),
         ):
             yield
 
@@ -95,6 +100,18 @@ class Evaluator:
         """Arrays on the device."""
         with self.precision():
             return jax.device_put(arrays, self.device)
+
+    def weights_with(self, params) -> Weights:
+        """Weights with other parameters, arrays on the device, such as those of a member of a committee."""
+        return self._prepared(self.weights.with_params(params))
+
+    def _prepared(self, weights: Weights) -> Weights:
+        """The weights, with the tables of the native kernel where it is used."""
+        if self.kernel != "native":
+            return weights
+        with self.precision():
+            tables = _native_tables(self.program.architecture, weights.params, weights.constants)
+        return weights._replace(native=tables)
 
     def fetch(self, arrays):
         """Arrays as NumPy's; on a CPU nothing is copied, where `jax.device_get` would take 25 microseconds for each."""

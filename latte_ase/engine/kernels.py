@@ -1,6 +1,7 @@
-"""Choice of the kernel of the sum over pairs for a potential and a device: by name, or by measurement.
+"""Choice of the kernel for a potential and a device: by name, or the fastest one.
 
-The kernels are those of `latte_ase.model.moments`.  On a CPU there is only one, and Pallas is not imported.
+"native" is the library of `latte_ase.model.native`, for CPUs; the others are those of `latte_ase.model.moments`.  On a CPU Pallas is
+not imported.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from latte_ase.geometry.graph import pack
 from latte_ase.geometry.neighbours import neighbour_list
 from latte_ase.model.derivatives import of_structure
 from latte_ase.model.moments import KERNELS, kernel, moments
+from latte_ase.model.native import call as native
+from latte_ase.model.native import library
 from latte_ase.model.potential import Architecture, Potential, init_params
 from latte_ase.model.program import Program, weights_of
 from latte_ase.model.radial import BUMP
 
+NATIVE = "native"
 GPUS = ("gpu", "cuda", "rocm")
 EDGE = 16
 """Atoms along an edge of the cube that is measured: 4096 atoms keep a GPU busy."""
@@ -34,17 +38,25 @@ def choose_kernel(potential: Potential, device, name: str = "auto") -> str:
         potential: what will be computed.
         device: a jax device.
         name: "auto" takes the fastest for energies and forces in float32: on a GPU both are compiled
-            and timed, once per architecture in this process; on a CPU it is "xla".  Or one of
-            `latte_ase.model.moments.KERNELS`.
+            and timed, once per architecture in this process; on a CPU it is "native" where that can run, else "xla".  Or
+            "native", or one of `latte_ase.model.moments.KERNELS`.
 
     Raises:
         ValueError: an unknown name.
-        RuntimeError: "pallas" by name where it cannot run; says why.
+        RuntimeError: "native" or "pallas" by name where it cannot run; says why.
     """
-    if name not in ("auto", *KERNELS):
-        raise ValueError(f"The kernel is {name!r}; allowed are 'auto', {', '.join(map(repr, KERNELS))}.")
+    if name not in ("auto", NATIVE, *KERNELS):
+        raise ValueError(f"The kernel is {name!r}; allowed are 'auto', {', '.join(map(repr, (NATIVE, *KERNELS)))}.")
     if name in ("xla", "interpreted"):
         return name
+    if name == NATIVE or (name == "auto" and device.platform == "cpu"):
+        reason = why_not_native(potential.architecture, device)
+        if reason and name == NATIVE:
+            raise RuntimeError(
+                f"The kernel 'native' cannot run on {device.platform}:{device.id}: {reason} "
+                "Use kernel='xla' or 'auto'; both give the same results."
+            )
+        return "xla" if reason else NATIVE
     if potential.architecture.shared:
         reason = f"the descriptor {type(potential.architecture.descriptor).__name__} has no fused kernel."
     else:
@@ -60,6 +72,20 @@ def choose_kernel(potential: Potential, device, name: str = "auto") -> str:
         return "xla"
     times = measure(potential.architecture, device)
     return min(times, key=times.__getitem__)
+
+
+def why_not_native(architecture: Architecture, device) -> str:
+    """Why the kernel "native" cannot run a model on a device; empty where it can."""
+    if device.platform != "cpu":
+        return f"it is written for CPUs, and this device is a {device.platform}."
+    if not native.covers(architecture):
+        return (
+            f"it has the descriptor Reduced without element vectors and networks without a linear term, and this is a "
+            f"{type(architecture.descriptor).__name__}."
+        )
+    if not library.load():
+        return "its library was not built for this processor when the package was installed, see docs/performance.md."
+    return ""
 
 
 def why_not_pallas(device) -> str:

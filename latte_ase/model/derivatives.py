@@ -180,7 +180,7 @@ def hessian_products(program: Program, weights: Weights, graph: Graph, motion: M
     """
 
     def forces(u):
-        return derivatives(program, weights, graph, motion._replace(displacements=u)).forces
+        return derivatives(program, weights.differentiable(), graph, motion._replace(displacements=u)).forces
 
     _, pull = jax.vjp(forces, motion.displacements)
     return -jax.vmap(lambda probe: pull(probe)[0], in_axes=-1, out_axes=-1)(probes)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from latte_ase.geometry.graph import Graph
 from latte_ase.model.descriptors.base import Shared
+from latte_ase.model.native import call as native
 from latte_ase.model.potential import site_energies, species_tables
 from latte_ase.model.program import Motion, Program, Weights
 
@@ -132,7 +133,7 @@ def over_blocks(
 
     `more` are pytrees of arrays (blocks, ...); the other arguments are those of `derivatives.energies`.
     """
-    tables, structure = jax.tree.flatten(species_tables(program.architecture, *weights), is_leaf=_is_shared)
+    tables, structure = jax.tree.flatten(species_tables(program.architecture, weights.params, weights.constants), is_leaf=_is_shared)
     rows = [None if _is_shared(t) else jnp.asarray(t)[graph.species] for t in tables]
     blocks = AtomBlock(rows, graph.is_atom, tuple(group.species for group in graph.groups), state.own)
     displacements = motion.displacements
@@ -223,6 +224,10 @@ def forward(program: Program, step: int, *arrays, state: RoundState, used=None):
 def last(program: Program, step: int, *arrays, state: RoundState, used=None) -> tuple[PairGradients, _Passed]:
     """Last round, forward and backward: energies, pair gradients, and cotangents.  Arguments as `forward`."""
     del step  # the second argument of all stages
+    weights, graph, motion = arrays
+    if weights.native is not None:
+        energies, virials, gradients = native.evaluate(program.architecture, weights.native, graph, motion, used)
+        return PairGradients(energies, gradients, virials), _Passed(None, ())
 
     def block(block, edges, received):
         def masked(edges, received, own):

@@ -37,10 +37,21 @@ class Weights(NamedTuple):
     Attributes:
         params: trained parameters.
         constants: scales of features and energies and constants of the repulsion, as `potential.species_tables` takes them.
+        native: what the native kernel reads in their place (`native.call.tables`), for energies and forces that are not
+            differentiated again; None for the kernels of JAX.
     """
 
     params: Any
     constants: Any
+    native: Any = None
+
+    def with_params(self, params: Any) -> Weights:
+        """Weights with other parameters, for the kernels of JAX."""
+        return Weights(params, self.constants)
+
+    def differentiable(self) -> Weights:
+        """The same weights for the kernels of JAX, whose results can be differentiated."""
+        return Weights(self.params, self.constants)
 
 
 def weights_of(potential: Potential, dtype) -> Weights:

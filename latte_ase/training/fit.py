@@ -130,7 +130,7 @@ def fit(
 
 def evaluate_sums(potential: Potential, batches: Batches, params) -> Errors:
     """Error sums over all batches."""
-    program, weights = training_program(potential), weights_of(potential, DTYPE)._replace(params=params)
+    program, weights = training_program(potential), weights_of(potential, DTYPE).with_params(params)
     total = None
     for batch in batches():
         total = add(total, _errors(program, batches.group, weights, batch))

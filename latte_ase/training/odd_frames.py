@@ -90,7 +90,7 @@ def odd_frames(potential: Potential, batches: Batches, params) -> list[OddFrame]
 
 def frame_errors(potential: Potential, batches: Batches, params) -> np.ndarray:
     """(frames, 2) errors of the energy in eV/atom and root mean square errors of forces in eV/Angstrom; nan without the label."""
-    program, weights = training_program(potential), weights_of(potential, DTYPE)._replace(params=params)
+    program, weights = training_program(potential), weights_of(potential, DTYPE).with_params(params)
     errors = np.full((len(batches.frames), 2), np.nan)
     for rows, batch in zip(batches.rows(), batches(), strict=True):
         found = np.asarray(_errors(program, batches.group, weights, batch), float)

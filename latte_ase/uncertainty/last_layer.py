@@ -112,7 +112,7 @@ def _rows(program: Program, weights: Weights, graph, probes):
     last = _last(program.architecture, weights.params)
 
     def results(last):
-        found = derivatives(program, weights._replace(params=replaced(weights.params, last)), graph)
+        found = derivatives(program, weights.with_params(replaced(weights.params, last)), graph)
         return jnp.sum(found.energies), found.forces
 
     (energy, forces), pull = jax.vjp(results, last)

@@ -333,7 +333,7 @@ def test_a_pickle_with_a_kernel_that_cannot_run_here_runs_with_another(potential
 def test_kernels_by_name(potential, waters):
     fused = Engine(potential, kernel="interpreted", dtype="float64").evaluate(waters)
     assert_same(fused, Engine(potential, kernel="xla", dtype="float64").evaluate(waters), 1e-10)
-    with pytest.raises(ValueError, match="The kernel is 'fast'; allowed are 'auto', 'xla'"):
+    with pytest.raises(ValueError, match="The kernel is 'fast'; allowed are 'auto', 'native', 'xla'"):
         Engine(potential, kernel="fast")
 
 
