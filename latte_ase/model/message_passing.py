@@ -133,7 +133,9 @@ def over_blocks(
 
     `more` are pytrees of arrays (blocks, ...); the other arguments are those of `derivatives.energies`.
     """
-    tables, structure = jax.tree.flatten(species_tables(program.architecture, weights.params, weights.constants), is_leaf=_is_shared)
+    tables, structure = jax.tree.flatten(
+        species_tables(program.architecture, weights.params, weights.constants), is_leaf=_is_shared
+    )
     rows = [None if _is_shared(t) else jnp.asarray(t)[graph.species] for t in tables]
     blocks = AtomBlock(rows, graph.is_atom, tuple(group.species for group in graph.groups), state.own)
     displacements = motion.displacements

@@ -40,7 +40,9 @@ def test_pallas_by_name_on_a_cpu_says_why_not(tiny_potential):
 
 
 def test_unknown_name(tiny_potential):
-    with pytest.raises(ValueError, match="kernel is 'triton'; allowed are 'auto', 'native', 'xla', 'pallas', 'interpreted'"):
+    with pytest.raises(
+        ValueError, match="kernel is 'triton'; allowed are 'auto', 'native', 'xla', 'pallas', 'interpreted'"
+    ):
         choose_kernel(tiny_potential(), CPU, "triton")
 
 

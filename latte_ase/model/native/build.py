@@ -13,7 +13,16 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OPTIONS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-w")
+OPTIONS = (
+    "-std=c++17",
+    "-O3",
+    "-fPIC",
+    "-shared",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-w",
+)
 
 
 def compiler() -> str:
@@ -50,7 +59,9 @@ def build(folder: Path = HERE / "lib") -> list[Path]:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             part = Path(scratch) / target.name
             command = [tool, *OPTIONS, *instructions["SETS"][name], f"-DLATTE_NAME={name}", "-isystem", include]
-            done = subprocess.run([*command, str(HERE / "src" / "kernel.cc"), "-o", str(part)], capture_output=True, text=True)
+            done = subprocess.run(
+                [*command, str(HERE / "src" / "kernel.cc"), "-o", str(part)], capture_output=True, text=True
+            )
             if done.returncode == 0:
                 part.replace(target)
                 made.append(target)

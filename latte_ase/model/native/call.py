@@ -25,6 +25,12 @@ def covers(architecture: Architecture) -> bool:
     return isinstance(descriptor, Reduced) and not descriptor.embedding and not architecture.linear
 
 
+def _reduced(architecture: Architecture) -> Reduced:
+    """The descriptor of an architecture that the kernel covers."""
+    assert isinstance(architecture.descriptor, Reduced)
+    return architecture.descriptor
+
+
 def padded(count: int) -> int:
     """The next multiple of `LANES`."""
     return -(-count // LANES) * LANES
@@ -32,7 +38,7 @@ def padded(count: int) -> int:
 
 def sizes_of(architecture: Architecture) -> np.ndarray:
     """Sizes of a model, the numbers that kernel.cc reads."""
-    descriptor = architecture.descriptor
+    descriptor = _reduced(architecture)
     return np.array(
         [
             len(architecture.elements),
@@ -68,7 +74,7 @@ def _pad(array, *sizes: int):
 
 def tables(architecture: Architecture, params, constants) -> list[Any]:
     """Weights in the order that kernel.cc reads, padded."""
-    descriptor, rows = architecture.descriptor, species_tables(architecture, params, constants)
+    descriptor, rows = _reduced(architecture), species_tables(architecture, params, constants)
     radial, features = padded(descriptor.n_radial), padded(descriptor.n_features)
     arrays = []
     for _, part in ranks_of(descriptor.plan.columns):
@@ -105,7 +111,17 @@ def evaluate(architecture: Architecture, native: list, graph, motion, used):
     used = jnp.asarray(shape[0] if used is None else used, jnp.int32)
     name = "latte_f64" if dtype == np.float64 else "latte_f32"
     energies, virials, *gradients = jax.ffi.ffi_call(name, results)(
-        used, graph.species, graph.structure, graph.is_atom, displacements, own, deformation, *native, *groups,
-        sizes=sizes_of(architecture), terms=terms_of(architecture.descriptor.plan), cutoff=float(architecture.cutoff),
+        used,
+        graph.species,
+        graph.structure,
+        graph.is_atom,
+        displacements,
+        own,
+        deformation,
+        *native,
+        *groups,
+        sizes=sizes_of(architecture),
+        terms=terms_of(_reduced(architecture).plan),
+        cutoff=float(architecture.cutoff),
     )
     return energies, virials, tuple(gradients)

@@ -24,7 +24,9 @@ def test_the_library_was_built_where_there_is_a_compiler():
     assert library.load()
 
 
-def random_potential(*, hidden=(12, 9), activation="silu", terms="3,-:5,a,a:9,ab,ab:2,abc,abc:4,a,b,ab:1,ab,bc,ca", n_radial=5):
+def random_potential(
+    *, hidden=(12, 9), activation="silu", terms="3,-:5,a,a:9,ab,ab:2,abc,abc:4,a,b,ab:1,ab,bc,ca", n_radial=5
+):
     """Odd numbers of all things, so that the kernel pads; three elements, and repulsion that acts."""
     architecture = Architecture(
         elements=ELEMENTS,
@@ -46,7 +48,7 @@ def random_potential(*, hidden=(12, 9), activation="silu", terms="3,-:5,a,a:9,ab
 def crystal() -> Atoms:
     """A sheared cell with three elements."""
     atoms = bulk("C", "diamond", 3.6, cubic=True) * (2, 2, 1)
-    atoms.set_cell(atoms.cell.array + [[0, 0.3, 0], [0, 0, 0], [0.2, 0, 0]], scale_atoms=True)
+    atoms.set_cell(atoms.cell.array + np.array([[0, 0.3, 0], [0, 0, 0], [0.2, 0, 0]]), scale_atoms=True)
     atoms.symbols[::3], atoms.symbols[::5] = "H", "O"
     atoms.rattle(0.2, seed=0)
     return atoms
@@ -81,7 +83,9 @@ def outputs(potential, atoms, kernel, **options):
 
 
 def assert_equal_to_rounding(potential, atoms, **options):
-    for native, plain in zip(outputs(potential, atoms, "native", **options), outputs(potential, atoms, "xla"), strict=True):
+    for native, plain in zip(
+        outputs(potential, atoms, "native", **options), outputs(potential, atoms, "xla"), strict=True
+    ):
         for name in ("energies", "forces", "virial"):
             expected = getattr(plain, name)
             scale = max(1.0, float(np.abs(expected).max()))
