@@ -36,6 +36,9 @@ LOOK_EVERY = 0.25
 SHARE = 0.2
 """Largest share of the time that these looks may take."""
 
+MOST_STEPS = 1000
+"""Steps of one command, during which no other one is heard."""
+
 RECORD_EVERY = 10 * units.fs
 """Least simulated time between two recorded frames."""
 
@@ -257,8 +260,12 @@ class Simulation:
 
     @apply.register
     def _(self, command: commands.Step) -> None:
+        if not 1 <= command.n <= MOST_STEPS:
+            raise CommandError(
+                f"{command.n} steps were to be taken at once; 1 to {MOST_STEPS} can be. Play, and pause later."
+            )
         self.paused = True
-        self._advance(max(1, command.n))
+        self._advance(command.n)
         self._look()
 
     @apply.register

@@ -289,6 +289,8 @@ def test_atoms_and_molecules_come_and_go(of_chain):
         (Set(timestep=0), "timestep is 0; it must be larger than 0"),
         (Set(speed=-1), "speed is -1; steps per second are needed, or 0"),
         (PullTo((0,), (0, 0, 0), 0.0), "stiffness of a pull is 0.0; a finite number above 0"),
+        (Step(1001), "1001 steps were to be taken at once; 1 to 1000 can be. Play, and pause later"),
+        (Step(0), "0 steps were to be taken at once"),
         (Record("frames.png"), "ASE cannot append frames to a .png file"),
     ],
 )
