@@ -17,7 +17,9 @@ ACTIVATIONS = {
     "tanh": jnp.tanh,
     "gaussian": lambda x: jnp.exp(-x * x),
 }
-"""Activation functions by name; `gaussian` is the default of the LATTE authors' code, `silu` trained best here."""
+"""Activation functions by name; `gaussian` is the default of the LATTE authors' code, `silu` trained best here.
+
+In the order of native/src/network.hpp."""
 
 MAX_LAYERS = 16
 Activation = Annotated[str, OneOf(ACTIVATIONS)]

@@ -11,12 +11,11 @@ import numpy as np
 from latte_ase.model import contractions
 from latte_ase.model.descriptors import Reduced
 from latte_ase.model.moments.xla import ranks_of
+from latte_ase.model.networks import ACTIVATIONS
 from latte_ase.model.potential import Architecture, species_tables
 
 LANES = 8
 """Numbers of radial functions, columns and neurons are padded to multiples of it."""
-ACTIVATIONS = ("silu", "tanh", "gaussian")
-"""In the order of network.hpp."""
 
 
 def covers(architecture: Architecture) -> bool:
@@ -48,7 +47,7 @@ def sizes_of(architecture: Architecture) -> np.ndarray:
             *(padded(count) for count in descriptor.plan.columns),
             len(architecture.hidden),
             *map(padded, architecture.hidden),
-            ACTIVATIONS.index(architecture.activation),
+            list(ACTIVATIONS).index(architecture.activation),
             architecture.repulsion,
         ],
         np.int64,

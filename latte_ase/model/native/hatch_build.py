@@ -6,8 +6,6 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-HERE = Path(__file__).parent
-
 
 class CompileKernel(BuildHookInterface):
     """Compiles `src` into `lib`."""
@@ -15,7 +13,7 @@ class CompileKernel(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Libraries into the source tree, from which an editable installation takes them, and into the wheel."""
         try:
-            made = runpy.run_path(str(HERE / "build.py"))["build"]()
+            made = runpy.run_path(str(Path(__file__).with_name("build.py")))["build"]()
         except RuntimeError as error:
             self.app.display_warning(f"latte_ase without its native kernel, about five times slower on CPUs: {error}")
             return
