@@ -27,6 +27,7 @@ PAGES = {
         "docs/howto/model.md",
         "docs/howto/structures.md",
         "docs/howto/training.md",
+        "docs/live.md",
         "docs/uncertainty.md",
     )
 }
@@ -130,6 +131,13 @@ def test_structures_page(capsys):
     out = capsys.readouterr().out
     assert all(f"({atoms}, 3)" in out for atoms in (2, 8, 64))
     assert set(names["evaluation"].metrics) == {"energy_mae", "energy_rmse", "forces_mae", "forces_rmse"}
+
+
+@pytest.mark.usefixtures("inside")
+def test_live_page():
+    session = execute("docs/live.md")["session"]
+    assert not session.running
+    assert len(read("run.traj", ":")) > 0
 
 
 @pytest.mark.usefixtures("inside")

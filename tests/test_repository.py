@@ -53,6 +53,7 @@ def test_there_are_tutorials():
         "06_uncertainty",
         "07_your_own_descriptor",
         "08_latte_in_plain_jax",
+        "09_live",
         "11_distillation",
     ]
 

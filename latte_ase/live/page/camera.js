@@ -30,15 +30,15 @@ export class Camera {
     return this.distance + this.extent;
   }
 
-  /** Looks from a direction at a sphere, so that it fills the screen. */
-  lookAt(centre, radius, direction = null) {
+  /** Looks at a sphere, so that it fills the screen; with a pose {from, up} also from another direction. */
+  lookAt(centre, radius, pose = null) {
     this.centre = [...centre];
     this.extent = 4 * radius + 20;
     const narrow = Math.min(1, this.width / this.height);
     this.distance = (1.25 * radius * this.focal) / narrow;
-    if (!direction) return;
-    const back = unit(direction);
-    const right = unit(cross(Math.abs(back[1]) > 0.99 ? [0, 0, -1] : [0, 1, 0], back));
+    if (!pose) return;
+    const back = unit(pose.from);
+    const right = unit(cross(pose.up, back));
     this.rows = [right, cross(back, right), back];
   }
 

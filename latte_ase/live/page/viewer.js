@@ -4,8 +4,9 @@ import { chain, measured } from "./measure.js";
 import { Picture } from "./picture.js";
 import { pick } from "./pointer.js";
 import { Scene } from "./scene.js";
-import { add, dot, norm, scaled, subtract, transposedTimes } from "./vector.js";
+import { add, completedCell, cross, dot, norm, reciprocal, scaled, subtract, transposedTimes, unit } from "./vector.js";
 
+const VACUUM = 5; // Angstrom without atoms, that make a crystal a surface
 const UNCERTAIN = 0.3; // eV/Angstrom, at least the end of the scale of uncertainties
 
 /** The state of one view of a simulation, and what can be done with it. */
@@ -176,7 +177,7 @@ export class Viewer {
     const centre = axes.map((values) => (values.reduce((a, b) => Math.min(a, b)) + values.reduce((a, b) => Math.max(a, b))) / 2);
     const widest = structure.radii.reduce((a, b) => Math.max(a, b), 0);
     const radius = widest + points.reduce((most, point) => Math.max(most, norm(subtract(point, centre))), 1.5);
-    this.camera.lookAt(centre, radius, first ? firstDirection(axes, structure.pbc) : null);
+    this.camera.lookAt(centre, radius, first ? firstPose(positions, frame.cell, structure.pbc) : null);
     this.anchor = this.centroid();
     this.changed();
   }
@@ -366,11 +367,35 @@ export class Viewer {
   }
 }
 
-/** From where structures look best: crystals from above an edge, flat molecules from above their plane. */
-function firstDirection(axes, pbc) {
-  if (pbc.every(Boolean)) return [0.55, 0.42, 1];
-  if (pbc[0] && pbc[1]) return [0.35, -1.4, 0.75];
-  const spans = axes.map((values) => values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b)));
+/** From where structures look best: crystals from above an edge, surfaces from the side, molecules from above their plane. */
+function firstPose(positions, cell, pbc) {
+  const inverse = reciprocal(completedCell(cell));
+  if (pbc.every(Boolean) && inverse && !inverse.some((row) => widestGap(positions, row) > VACUUM)) {
+    return { from: [0.55, -1, 0.42], up: [0, 0, 1] };
+  }
+  if (pbc.filter(Boolean).length >= 2 && inverse) {
+    const normal = inverse.reduce((best, row) => (widestGap(positions, row) > widestGap(positions, best) ? row : best));
+    const side = [cell[0], cell[1], cell[2]].map((vector) => cross(vector, normal)).find((vector) => norm(vector) > 1e-3);
+    return { from: add(add(scaled(unit(side), -1), scaled(unit(cross(side, normal)), 0.35)), scaled(unit(normal), 0.4)), up: normal };
+  }
+  const spans = [0, 1, 2].map((k) => {
+    const values = positions.filter((_, i) => i % 3 === k);
+    return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+  });
   const thin = spans.indexOf(Math.min(...spans));
-  return [0, 1, 2].map((k) => (k === thin ? 1 : 0.18));
+  const from = [0, 1, 2].map((k) => (k === thin ? 1 : 0.18));
+  return { from, up: thin === 1 ? [0, 0, -1] : [0, 1, 0] };
+}
+
+/** The widest space without atoms along an axis of the cell, in Angstrom; `row` turns positions into fractions. */
+function widestGap(positions, row) {
+  const fractions = [];
+  for (let i = 0; i < positions.length; i += 3) {
+    const fraction = dot(row, [positions[i], positions[i + 1], positions[i + 2]]);
+    fractions.push(fraction - Math.floor(fraction));
+  }
+  fractions.sort((a, b) => a - b);
+  let widest = 1 + fractions[0] - fractions.at(-1);
+  for (let i = 1; i < fractions.length; i++) widest = Math.max(widest, fractions[i] - fractions[i - 1]);
+  return widest / norm(row);
 }
