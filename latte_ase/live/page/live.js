@@ -21,6 +21,7 @@ export function mount(element, { url = null, channel = null, theme = null } = {}
 export class Page {
   constructor(element, { url, channel, theme }) {
     this.root = make("div", { className: "latte-live" });
+    this.root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's keys
     element.append(this.root);
     this.setLook(theme ?? (window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
     this.setContrast(window.matchMedia("(prefers-contrast: more)").matches);

@@ -148,7 +148,7 @@ function socketAddresses(address) {
   const page = new URL(address, window.location.href);
   const token = page.searchParams.get("token") ?? "";
   const query = `socket?token=${encodeURIComponent(token)}`;
-  const places = [`${page.protocol === "https:" ? "wss" : "ws"}://${page.host}${page.pathname}${query}`];
+  const places = [new URL(query, page).href.replace(/^http/, "ws")];
   const jupyter = document.getElementById("jupyter-config-data");
   if (jupyter && page.port && !["localhost", "127.0.0.1"].includes(window.location.hostname)) {
     const base = JSON.parse(jupyter.textContent).baseUrl ?? "/";

@@ -47,6 +47,7 @@ export class Viewer {
     } else if (message.type === "hello") {
       this.hello = message;
       this.steers = message.steers;
+      if (this.options.colorBy === "uncertainty") this.send({ type: "watch", uncertainty: true }); // after a reconnection
     } else if (message.type === "steers") this.steers = message.value;
     else if (message.type === "status") this.status = message;
     this.notify(message.type ?? "frame", message);
@@ -60,6 +61,7 @@ export class Viewer {
       this.selection = [];
       this.pointed = null;
       this.uncertainty = null;
+      this.grip = null;
     }
     this.repaint();
   }

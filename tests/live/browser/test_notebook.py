@@ -103,6 +103,10 @@ def test_an_atom_is_dragged_while_a_cell_runs(lab, browser, shown_in):
     page.until("viewer.frame.pulls.length === 1 && viewer.frame.pulls[0].atom === 2")
     tab.wait_for_timeout(300)
     tab.mouse.up()
+    cells = tab.locator(".jp-Notebook .jp-Cell").count()
+    tab.keyboard.press("a")  # JupyterLab would add a cell
+    tab.wait_for_function("document.activeElement.getAttribute('aria-label') === 'element or molecule to add'")
+    assert tab.locator(".jp-Notebook .jp-Cell").count() == cells
     said = tab.locator(".jp-OutputArea-output", has_text="the cell has ended")
     said.wait_for(timeout=90_000)
     assert "atoms were pulled" in said.inner_text()
