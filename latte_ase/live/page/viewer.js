@@ -30,7 +30,8 @@ export class Viewer {
     this.grip = null;
     this.asked = []; // pulls that were sent, until a frame shows them
     this.latencies = []; // milliseconds from the pointer's motion to a frame with the force of it
-    this.drawn = []; // times of drawn frames
+    this.drawn = []; // times of the pictures of the last second
+    this.pictures = 0; // that were drawn
     this.waiting = false;
     this.acknowledged = null;
     this.readTheme();
@@ -115,6 +116,7 @@ export class Viewer {
     this.scene.draw(this.camera, { theme, size: options.size, cell: frame.cell, images: this.images() });
     this.notify("drawn");
     const now = performance.now();
+    this.pictures += 1;
     this.drawn.push(now);
     while (this.drawn[0] < now - 1000) this.drawn.shift();
     requestAnimationFrame(() => this.scene.measured(performance.now() - now));
