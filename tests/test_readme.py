@@ -133,8 +133,8 @@ def test_structures_page(capsys):
     assert set(names["evaluation"].metrics) == {"energy_mae", "energy_rmse", "forces_mae", "forces_rmse"}
 
 
-@pytest.mark.usefixtures("inside")
-def test_live_page():
+def test_live_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     session = execute("docs/live.md")["session"]
     assert not session.running
     assert len(read("run.traj", ":")) > 0
