@@ -23,7 +23,7 @@ from ase.build import bulk, molecule
 SIZES = (9, 192, 1_000, 10_000)
 SECONDS = 5.0
 """Of watching; and of running without viewers."""
-PULLS, LONGEST = 60, 60.0
+PULLS, LONGEST = 60, 30.0
 """Commands whose latency is measured, and seconds after which there are no more."""
 
 
