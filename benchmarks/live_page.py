@@ -19,7 +19,7 @@ from ase.build import bulk, molecule
 from playwright.sync_api import Page, sync_playwright
 
 from latte_ase import LatteCalculator
-from latte_ase.live import live
+from latte_ase.live import Session, live
 
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 VIEWER = "document.querySelector('.latte-live').page.viewer"
@@ -37,14 +37,17 @@ def structures() -> dict[int, tuple[Atoms, str]]:
     }
 
 
-def measure(page: Page, seconds: float) -> tuple[float, np.ndarray]:
+def measure(page: Page, session: Session, seconds: float) -> tuple[float, np.ndarray]:
     """Pictures per second, and latencies in milliseconds, of a drag that lasts so long."""
+    session.pause()  # the mouse does not miss the atom
+    page.wait_for_timeout(1000)
     at = page.evaluate(
         f"{VIEWER}.screen({VIEWER}.pick({VIEWER}.camera.width / 2, {VIEWER}.camera.height / 2)?.atom ?? 0)"
     )
     x, y = at["x"], at["y"]
     page.mouse.move(x, y)
     page.mouse.down()
+    session.play()
     page.evaluate(f"() => {{ {VIEWER}.pictures = 0; {VIEWER}.latencies = []; }}")
     start, k = monotonic(), 0
     while monotonic() < start + seconds:
@@ -70,7 +73,7 @@ def main(sizes: list[int], seconds: float) -> None:
                 page.goto(session.serve())
                 page.wait_for_function(f"{VIEWER}?.frame", timeout=300_000)
                 page.wait_for_timeout(3000)  # fewer pixels are drawn after some slow pictures
-                pictures, latencies = measure(page, seconds)
+                pictures, latencies = measure(page, session, seconds)
                 steps = session.status["steps_per_second"]
                 median, most = np.percentile(latencies, (50, 95)) if len(latencies) else (np.nan, np.nan)
                 print(f"| {size} | {model} | {steps:.0f} | {pictures:.0f} | {median:.0f} | {most:.0f} |", flush=True)
