@@ -11,14 +11,17 @@ CORES ?= 0
 BENCH ?= out/bench
 PEERS ?= apax:apax==0.14.0 mlip:mlip==0.2.5 mace:torch+mace-torch==0.3.16
 
+# of make demo: a name that ASE knows, or a SMILES string
+MOLECULE ?= molecule:CH3CH2OH
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check test-fast test-ase test-slow test-gpu test-browser tutorials docs bench bench-quick bench-peers bench-docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.base  ## water dynamics and a silicon relaxation; results in out/demo
-	$(BIN)/python tutorials/demo.py --out out/demo
+demo: $(VENV)/.base  ## water, silicon, a molecule (MOLECULE=molecule:C6H6, or smiles:CCO with RDKit); results in out/demo
+	$(BIN)/python tutorials/demo.py --out out/demo --molecule '$(MOLECULE)'
 
 test: check test-fast tutorials  ## linters, types, fast tests, tutorials in short
 

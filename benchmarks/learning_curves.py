@@ -69,7 +69,7 @@ def from_scratch(base, frames):
             "data": {"train": str(Path(folder) / "frames.extxyz"), "valid_fraction": 0.1},
             "training": {
                 **recipe["training"], "epochs": epochs(len(frames)), "batch_size": BATCH, "rate": 3e-3, "ema": 0.99,
-                "energy_weight": 100.0,
+                "energy_weight": 100.0, "huber": float("inf"),
             },
         }  # fmt: skip
         return latte_ase.train(config, out=Path(folder) / "model").potential

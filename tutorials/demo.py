@@ -1,9 +1,10 @@
-"""The demonstration behind `make demo`: liquid water and strained silicon on a CPU, in a minute or two.
+"""The demonstration behind `make demo`: liquid water, strained silicon and a molecule on a CPU, in two minutes.
 
-    python tutorials/demo.py [--out FOLDER] [--steps 2000]
+    python tutorials/demo.py [--out FOLDER] [--steps 2000] [--molecule molecule:CH3CH2OH]
 
 Water: 64 molecules are set on a lattice, relaxed, warmed up, and then run for 1 ps at 300 K.
 Silicon: a strained and rattled crystal of 64 atoms is relaxed, atoms and cell.
+Molecule: one that ASE knows, or a SMILES string such as smiles:CC(=O)O (needs RDKit), is relaxed and then run for 1 ps at 300 K.
 Results: a table on the terminal, trajectories and one picture in the folder.  The exit status is
 not zero if a result is not sensible.
 """
@@ -17,9 +18,11 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 from ase.build import bulk, molecule
+from ase.data import covalent_radii
 from ase.filters import FrechetCellFilter
 from ase.io import Trajectory
 from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import BFGS, FIRE
 from matscipy.neighbours import neighbour_list
 from rich.console import Console
@@ -27,6 +30,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from latte_ase import LatteCalculator
+from latte_ase.io.frames import read_frames
 
 TEMPERATURE = 300  # K
 TIMESTEP = 0.5  # fs
@@ -48,6 +52,21 @@ class Water:
     steps: int = 0
     seconds: float = 0.0
     stats: object = None
+
+
+@dataclass
+class Molecule:
+    """What the run of a molecule leaves behind; one entry per step, or per sample."""
+
+    name: str
+    atoms: Atoms
+    relaxed: Atoms
+    force: list = field(default_factory=list)  # eV/Å, largest
+    relaxation: list = field(default_factory=list)  # eV
+    time: list = field(default_factory=list)  # ps
+    potential: list = field(default_factory=list)  # eV
+    temperature: list = field(default_factory=list)  # K
+    seconds: float = 0.0
 
 
 @dataclass
@@ -169,59 +188,115 @@ def run_silicon(out: Path, progress: Progress) -> Silicon:
     return silicon
 
 
-def summary(water: Water, silicon: Silicon) -> Table:
+def run_molecule(atoms: Atoms, name: str, steps: int, out: Path, progress: Progress) -> Molecule:
+    """Relax a molecule, then `steps` of NVT."""
+    task = progress.add_task("molecule: relax", total=steps, state="")
+    atoms.calc = LatteCalculator.from_pretrained("latte-organic")
+    run = Molecule(name, atoms, atoms.copy())
+    optimiser = BFGS(atoms, logfile=None)
+
+    def relaxed():
+        run.force.append(np.linalg.norm(atoms.get_forces(), axis=1).max())
+        run.relaxation.append(atoms.get_potential_energy())
+
+    optimiser.attach(relaxed)
+    optimiser.run(fmax=0.01, steps=500)
+    run.relaxed = atoms.copy()
+    rng = np.random.default_rng(11)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=rng)
+    dynamics = Langevin(
+        atoms, TIMESTEP * units.fs, temperature_K=TEMPERATURE, friction=0.01 / units.fs, fixcm=False, rng=rng
+    )
+    trajectory = Trajectory(out / "molecule.traj", "w", atoms)
+
+    def sample():
+        run.time.append(dynamics.nsteps * TIMESTEP / 1000)
+        run.potential.append(atoms.get_potential_energy())
+        run.temperature.append(atoms.get_temperature())
+
+    dynamics.attach(sample, interval=SAMPLE)
+    dynamics.attach(trajectory.write, interval=4 * SAMPLE)
+    dynamics.attach(lambda: show(progress, task, "molecule: 300 K", dynamics.nsteps, atoms), interval=20)
+    start = time.perf_counter()
+    dynamics.run(steps)
+    run.seconds = time.perf_counter() - start
+    trajectory.close()
+    return run
+
+
+def summary(water: Water, silicon: Silicon, molecule: Molecule) -> Table:
     """The numbers of both runs."""
     half = len(water.time) // 2
     n, n_si, steps_si = len(water.atoms), len(silicon.atoms), len(silicon.energy) - 1
+    n_mol, steps_mol = len(molecule.atoms), SAMPLE * (len(molecule.time) - 1)
     r, g = g_of_r(water.oxygens)
-    table = Table("", "water, NVT", "silicon, relaxation", "unit", title="64 molecules of water, 64 atoms of silicon")
+    title = f"64 molecules of water, 64 atoms of silicon, {molecule.name}"
+    table = Table("", "water, NVT", "silicon, relaxation", "molecule, NVT", "unit", title=title)
     rows = [
-        ("energy, first", f"{water.potential[0] / n:.4f}", f"{silicon.energy[0] / n_si:.4f}", "eV/atom"),
-        ("energy, last", f"{water.potential[-1] / n:.4f}", f"{silicon.energy[-1] / n_si:.4f}", "eV/atom"),
-        ("mean temperature", f"{np.mean(water.temperature[half:]):.0f}", "", "K"),
-        ("g_OO, first maximum", f"{g.max():.2f} at {r[g.argmax()]:.2f} Å", "", ""),
-        ("lattice constant", "", f"{silicon.lattice_constant:.3f}", "Å"),
-        ("  with PBE", "", f"{PBE_LATTICE_CONSTANT:.3f}", "Å"),
-        ("largest force", "", f"{silicon.force[-1]:.4f}", "eV/Å"),
-        ("largest stress", "", f"{silicon.stress[-1]:.4f}", "GPa"),
-        ("steps", f"{water.steps}", f"{steps_si}", ""),
-        ("wall time", f"{water.seconds:.1f}", f"{silicon.seconds:.1f}", "s"),
+        ("energy, first", f"{water.potential[0] / n:.4f}", f"{silicon.energy[0] / n_si:.4f}",
+         f"{molecule.relaxation[0] / n_mol:.4f}", "eV/atom"),
+        ("  relaxed", "", f"{silicon.energy[-1] / n_si:.4f}", f"{molecule.relaxation[-1] / n_mol:.4f}", "eV/atom"),
+        ("  last", f"{water.potential[-1] / n:.4f}", "", f"{molecule.potential[-1] / n_mol:.4f}", "eV/atom"),
+        ("mean temperature", f"{np.mean(water.temperature[half:]):.0f}", "",
+         f"{np.mean(molecule.temperature[len(molecule.time) // 2 :]):.0f}", "K"),
+        ("g_OO, first maximum", f"{g.max():.2f} at {r[g.argmax()]:.2f} Å", "", "", ""),
+        ("lattice constant", "", f"{silicon.lattice_constant:.3f}", "", "Å"),
+        ("  with PBE", "", f"{PBE_LATTICE_CONSTANT:.3f}", "", "Å"),
+        ("largest force, relaxed", "", f"{silicon.force[-1]:.4f}", f"{molecule.force[-1]:.4f}", "eV/Å"),
+        ("largest stress", "", f"{silicon.stress[-1]:.4f}", "", "GPa"),
+        ("steps", f"{water.steps}", f"{steps_si}", f"{steps_mol}", ""),
+        ("wall time", f"{water.seconds:.1f}", f"{silicon.seconds:.1f}", f"{molecule.seconds:.1f}", "s"),
         ("per atom and step", f"{1e6 * water.seconds / n / water.steps:.0f}",
-         f"{1e6 * silicon.seconds / n_si / steps_si:.0f}", "µs"),
+         f"{1e6 * silicon.seconds / n_si / steps_si:.0f}", f"{1e6 * molecule.seconds / n_mol / steps_mol:.0f}", "µs"),
     ]  # fmt: skip
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def check(water: Water, silicon: Silicon) -> list[str]:
+def bonds(atoms: Atoms, scale: float = 1.0) -> set[tuple[int, int]]:
+    """Pairs of atoms nearer than 1.2 times the sum of their covalent radii, times `scale`."""
+    i, j, d = neighbour_list("ijd", atoms, 6.0)
+    radii = covalent_radii[atoms.numbers]
+    near = (i < j) & (d < 1.2 * scale * (radii[i] + radii[j]))
+    return set(zip(i[near].tolist(), j[near].tolist(), strict=True))
+
+
+def check(water: Water, silicon: Silicon, molecule: Molecule) -> list[str]:
     """What is wrong with the results; empty if nothing is."""
     wrong = []
     temperature = np.mean(water.temperature[len(water.time) // 2 :])
     if not 240 < temperature < 360:
         wrong.append(f"water: mean temperature {temperature:.0f} K, expected near {TEMPERATURE} K")
     i, j = neighbour_list("ij", water.atoms, 1.3)
-    bonds = np.bincount(i[water.atoms.numbers[i] != water.atoms.numbers[j]], minlength=len(water.atoms))
-    if (bonds != np.where(water.atoms.numbers == 8, 2, 1)).any():
+    partners = np.bincount(i[water.atoms.numbers[i] != water.atoms.numbers[j]], minlength=len(water.atoms))
+    if (partners != np.where(water.atoms.numbers == 8, 2, 1)).any():
         wrong.append("water: a molecule is broken")
     if abs(silicon.lattice_constant / PBE_LATTICE_CONSTANT - 1) > 0.005:
         wrong.append(f"silicon: lattice constant {silicon.lattice_constant:.3f} Å, PBE has {PBE_LATTICE_CONSTANT}")
     if silicon.force[-1] > 0.01 or silicon.stress[-1] > 0.1:
         wrong.append("silicon: not relaxed")
+    if molecule.force[-1] > 0.01:
+        wrong.append("molecule: not relaxed")
+    if not bonds(molecule.relaxed) <= bonds(molecule.atoms, 1.4):
+        wrong.append("molecule: a bond is broken")
     return wrong
 
 
-def picture(water: Water, silicon: Silicon, path: Path):
-    """Energy, temperature and g_OO(r) of the water run, and the relaxation of silicon."""
+def picture(water: Water, silicon: Silicon, molecule: Molecule, path: Path):
+    """Energy, temperature and g_OO(r) of the water run, the relaxation of silicon, and the molecule with its energy."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from ase.visualize.plot import plot_atoms
 
     blue, orange, green, red, grey = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"  # Okabe and Ito
     style = {"axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlesize": 11}
     plt.rcParams.update({"font.size": 10, "axes.titleweight": "bold", "legend.frameon": False, **style})
-    figure, ((energy, pair), (temperature, relax)) = plt.subplots(2, 2, figsize=(10, 6.6), layout="constrained")
+    figure, ((energy, pair, shape), (temperature, relax, course)) = plt.subplots(
+        2, 3, figsize=(14.5, 6.6), layout="constrained"
+    )
     figure.get_layout_engine().set(wspace=0.06, hspace=0.08)
     n = len(water.atoms)
     potential = 1e3 * (np.array(water.potential) - water.potential[0]) / n
@@ -264,15 +339,29 @@ def picture(water: Water, silicon: Silicon, path: Path):
     relax.legend(loc="upper right")
     text = f"lattice constant {silicon.start:.3f} Å → {silicon.lattice_constant:.3f} Å"
     relax.text(0.03, 0.05, text, transform=relax.transAxes)
+
+    plot_atoms(molecule.relaxed, shape, rotation="-70x,20y", radii=0.45)
+    shape.set_title(f"{molecule.name}, relaxed")
+    shape.axis("off")
+    course.plot(molecule.time, np.array(molecule.potential) - molecule.relaxation[-1], color=blue)
+    course.set(xlabel="time (ps)", ylabel="potential energy (eV)", title=f"{molecule.name}, 300 K: above the minimum")
+    course.margins(x=0)
     figure.savefig(path, dpi=150)
 
 
 def main() -> int:
-    """Run both, print the table, write the files."""
+    """Run all three, print the table, write the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--steps", type=int, default=round(1000 / TIMESTEP), help="of water; 2000 are 1 ps")
+    parser.add_argument(
+        "--molecule", default="molecule:CH3CH2OH", help="molecule:NAME, smiles:SMILES (needs RDKit), or a file"
+    )
     arguments = parser.parse_args()
+    try:
+        chosen = read_frames(arguments.molecule)[0].copy()
+    except (ImportError, ValueError, OSError) as error:
+        parser.error(str(error))
     warnings.filterwarnings("ignore", message="logm result may be inaccurate")  # SciPy, about errors of 1e-12
     arguments.out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -286,11 +375,13 @@ def main() -> int:
     with Progress(*columns, console=console) as progress:
         water = run_water(arguments.steps, arguments.out, progress)
         silicon = run_silicon(arguments.out, progress)
-    console.print(summary(water, silicon))
+        name = arguments.molecule.split(":", 1)[-1]
+        molecule = run_molecule(chosen, name, arguments.steps, arguments.out, progress)
+    console.print(summary(water, silicon, molecule))
     console.print(f"water: {water.stats}")
-    picture(water, silicon, arguments.out / "demo.png")
-    console.print(f"written to {arguments.out}: water.traj, silicon.traj, demo.png")
-    wrong = check(water, silicon)
+    picture(water, silicon, molecule, arguments.out / "demo.png")
+    console.print(f"written to {arguments.out}: water.traj, silicon.traj, molecule.traj, demo.png")
+    wrong = check(water, silicon, molecule)
     for line in wrong:
         console.print(f"[red]{line}[/red]")
     return 1 if wrong else 0

@@ -15,7 +15,9 @@ def check(
         str | None, typer.Option(help="float64 (default) or float32: of a model, and of the tolerances")
     ] = None,
     elements: Annotated[str | None, typer.Option(help="such as Cu,Au; default: what the calculator knows")] = None,
-    structures: Annotated[Path | None, typer.Option(help="structures to check on, any format of ase.io.read")] = None,
+    structures: Annotated[
+        Path | None, typer.Option(help="structures to check on: a file of any format of ase.io.read, or smiles:CCO")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="a property; may be given several times")] = None,
 ):
     """Check the physical consistency of an ASE calculator and its conformance to ASE; exit status 1 if a check fails.

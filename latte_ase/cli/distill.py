@@ -10,7 +10,10 @@ import typer
 
 def distill(
     seeds: Annotated[
-        Path, typer.Argument(help="structures like those that the model is for, any format of ase.io.read")
+        Path,
+        typer.Argument(
+            help="structures like those that the model is for: a file of any format of ase.io.read, or smiles:CCO"
+        ),
     ],
     teacher: Annotated[
         str, typer.Option(help="MODULE:FACTORY, which makes an ASE calculator, such as ase.calculators.emt:EMT")

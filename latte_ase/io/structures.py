@@ -1,4 +1,4 @@
-"""Structures one after the other, from files of any format that ASE reads, from Atoms, and from iterables of both.
+"""Structures one after the other, from files of any format that ASE reads, from names of molecules, from Atoms, and from iterables of these.
 
 All reading of structures goes through `iterate_structures`, so that a file that cannot be read ends in the same kind of error
 everywhere: which file, what is wrong with it, what to do.
@@ -22,8 +22,10 @@ from ase.io import iread
 from ase.io.formats import UnknownFileTypeError, filetype, get_ioformat
 from ase.utils import string2index
 
+from latte_ase.io.named_molecules import is_named_molecule, named_molecule
+
 StructureSource: TypeAlias = "str | os.PathLike[str] | Atoms | Iterable[str | os.PathLike[str] | Atoms]"
-"""What structures can be given as: a file, FILE@INDEX, ase.Atoms, or an iterable of these."""
+"""What structures can be given as: a file, FILE@INDEX, a molecule such as smiles:CCO, ase.Atoms, or an iterable of these."""
 
 DATABASES = ("db", "json", "aselmdb")
 """Formats of ASE whose INDEX may be a selection, such as FILE.db@natoms<5."""
@@ -42,13 +44,15 @@ def iterate_structures(
 
     Args:
         source: path of a file; FILE@INDEX with a number or a slice as ASE has it, such as "md.traj@-1" or
-            "md.traj@1000::10" (for databases also a selection); ase.Atoms; or an iterable of these.
+            "md.traj@1000::10" (for databases also a selection); "smiles:CCO" or "molecule:CH3CH2OH", see
+            `latte_ase.io.named_molecules`; ase.Atoms; or an iterable of these.
         progress: wraps the iteration over the structures of a file, or over the items of an iterable, such as
             `rich.progress.track`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file cannot be read; says which one, why, and what to do.
+        ValueError: a file cannot be read, or there is no such molecule; says which one, why, and what to do.
+        ImportError: RDKit is missing, which a SMILES string needs.
         TypeError: something else was given.
     """
     show = progress or iter
@@ -75,7 +79,10 @@ def frozen(atoms: Atoms) -> Atoms:
 
 
 def _of_file(source: str | os.PathLike[str]) -> Iterator[Atoms]:
-    path, index = split_index(os.path.expanduser(os.fspath(source)))
+    name = os.fspath(source)
+    if is_named_molecule(name) and not os.path.exists(name):
+        return iter((named_molecule(name),))
+    path, index = split_index(os.path.expanduser(name))
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file {path}. Give the path of a file of structures.")
     return _read(path, index)
