@@ -256,10 +256,9 @@ def summary(water: Water, silicon: Silicon, molecule: Molecule) -> Table:
 
 def bonds(atoms: Atoms, scale: float = 1.0) -> set[tuple[int, int]]:
     """Pairs of atoms nearer than 1.2 times the sum of their covalent radii, times `scale`."""
-    i, j, d = neighbour_list("ijd", atoms, 6.0)
-    radii = covalent_radii[atoms.numbers]
-    near = (i < j) & (d < 1.2 * scale * (radii[i] + radii[j]))
-    return set(zip(i[near].tolist(), j[near].tolist(), strict=True))
+    radii, distances = covalent_radii[atoms.numbers], atoms.get_all_distances()
+    i, j = np.nonzero(np.triu(distances < 1.2 * scale * (radii[:, None] + radii), 1))
+    return set(zip(i.tolist(), j.tolist(), strict=True))
 
 
 def check(water: Water, silicon: Silicon, molecule: Molecule) -> list[str]:

@@ -1,7 +1,7 @@
 """Pupil and teacher compared on what neither training nor choice has seen: errors, a path, a curve, and times.
 
-The structures are of the pupil's own dynamics after its last training.  Crystals and liquids also have an equation of state,
-molecules their vibrations at the pupil's minimum.
+The structures are of the pupil's own dynamics after its last training.  Crystals and liquids also have an equation of state
+and g(r), molecules a path and their vibrations at the pupil's minimum.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ase.optimize import BFGS
 from ase.vibrations import VibrationsData
 
 from latte_ase.calculator import LatteCalculator
+from latte_ase.distillation.curves import molecular_path, pair_distribution
 from latte_ase.distillation.exploration import explore
 from latte_ase.distillation.folder import DistillationFolder
 from latte_ase.distillation.named_task import NamedTask, label
@@ -51,6 +52,9 @@ class Comparison:
         evaluation: energies and forces of structures of the pupil's dynamics.
         equation: (volumes, 3) volume in Angstrom^3/atom, energy of teacher and of pupil in eV/atom; None without a periodic seed.
         vibrations: (modes, 2) energies of teacher and of pupil in meV, imaginary ones negative; None without a molecule.
+        path: (points, 3) angle in degrees or length in Angstrom, energies of teacher and pupil in eV, see `curves.molecular_path`; None
+            without a molecule.
+        pairs: (bins, 3) distance in Angstrom, g(r) of teacher and pupil, see `curves.pair_distribution`; None without a periodic seed.
         seconds: of an energy with forces, of teacher and pupil, on one core.
         atoms: of the structures of that.
     """
@@ -58,6 +62,8 @@ class Comparison:
     evaluation: Evaluation
     equation: np.ndarray | None
     vibrations: np.ndarray | None
+    path: np.ndarray | None
+    pairs: np.ndarray | None
     seconds: tuple[float, float]
     atoms: int
 
@@ -90,6 +96,8 @@ def compare(
         evaluation,
         _equation(potential, seeds, judges, processes),
         _vibrations(potential, seeds, judges, processes),
+        molecular_path(potential, seeds, judges, processes, title=TITLE),
+        pair_distribution(potential, seeds, plan, judges, processes, title=TITLE),
         seconds,
         atoms,
     )

@@ -73,7 +73,7 @@ def distill(
         temperatures_K: temperatures of the dynamics.
         pressures_GPa: pressures of the dynamics of seeds that are periodic in three directions; empty for constant volume, which
             is also kept if the teacher has no stress.
-        labels: number of labels at most; the comparison takes up to a hundred more.
+        labels: number of labels at most; the comparison takes up to three hundred more.
         hours: no round begins after this time; inf for no limit.
         size: preset of the model, "small", "medium" or "large".
         workers: number of labelling processes; default one per core.

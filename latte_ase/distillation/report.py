@@ -41,7 +41,7 @@ at {", ".join(f"{t:g}" for t in plan.temperatures_K)} K and {pressures} GPa; els
 
 
 def figure(result: Distilled, path: Path):
-    """Figure with forces by element, rounds, and an equation of state or vibrations.
+    """Figure with forces by element, energies, rounds, and the curves that there are.
 
     Args:
         result: of `distill`.
@@ -52,17 +52,22 @@ def figure(result: Distilled, path: Path):
     """
     from matplotlib import pyplot  # imported here because it takes half a second
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 7.5), layout="constrained")
-    _forces(axes[0, 0], result)
-    _energies(axes[0, 1], result)
-    _rounds(axes[1, 0], result)
     compared = result.comparison
-    if compared.vibrations is not None:
-        _vibrations(axes[1, 1], compared.vibrations)
-    elif compared.equation is not None:
-        _equation(axes[1, 1], compared.equation)
-    else:
-        axes[1, 1].axis("off")
+    curves = (
+        (_path, compared.path),
+        (_equation, compared.equation),
+        (_pairs, compared.pairs),
+        (_vibrations, compared.vibrations),
+    )
+    curves = [(draw, values) for draw, values in curves if values is not None]
+    columns = -(-(3 + len(curves)) // 2)
+    figure, axes = pyplot.subplots(2, columns, figsize=(4.5 * columns, 7.5), layout="constrained")
+    for draw, axis in zip((_forces, _energies, _rounds), axes.flat, strict=False):
+        draw(axis, result)
+    for (draw, values), axis in zip(curves, axes.flat[3:], strict=False):
+        draw(axis, values)
+    for axis in axes.flat[3 + len(curves) :]:
+        axis.axis("off")
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
     return figure
@@ -121,3 +126,25 @@ def _vibrations(axis, vibrations: np.ndarray) -> None:
     limits = [min(0, vibrations.min()), vibrations.max()]
     axis.plot(limits, limits, color="0.3", lw=0.8, zorder=0)
     axis.set(xlabel="teacher (meV)", ylabel="pupil (meV)", title="Vibrations at the pupil's minimum")
+
+
+def _path(axis, path: np.ndarray) -> None:
+    coordinate, teacher, pupil = path.T
+    lowest = teacher.min()
+    axis.plot(coordinate, 1e3 * (teacher - lowest), "o", color="0.3", label="teacher")
+    axis.plot(coordinate, 1e3 * (pupil - lowest), "-", color=ELEMENT_COLOURS[0], label="pupil")
+    turned = coordinate[-1] > 10
+    axis.set(
+        xlabel="angle (°)" if turned else "length (Å)",
+        ylabel="energy (meV)",
+        title="A part of the molecule turned about a bond" if turned else "A bond of the molecule stretched",
+    )
+    axis.legend(frameon=False)
+
+
+def _pairs(axis, pairs: np.ndarray) -> None:
+    distances, teacher, pupil = pairs.T
+    axis.plot(distances, teacher, "o", ms=3, color="0.3", label="teacher")
+    axis.plot(distances, pupil, "-", color=ELEMENT_COLOURS[0], label="pupil")
+    axis.set(xlabel="distance (Å)", ylabel="g(r)", title="The same short dynamics of both", ylim=(0, None))
+    axis.legend(frameon=False)

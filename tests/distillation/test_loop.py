@@ -14,6 +14,7 @@ from latte_ase.distillation import distill as function
 from latte_ase.distillation import loop
 from latte_ase.distillation.folder import DistillationFolder
 from latte_ase.distillation.plan import DistillationPlan
+from latte_ase.distillation.report import figure
 from latte_ase.labelling import LabelDatabase, TeacherError, Workers
 
 SETTINGS = {"labels": 24, "size": "small", "temperatures_K": (300.0,), "epochs": 3, "workers": 2}
@@ -67,6 +68,10 @@ def test_a_teacher_makes_a_model(run, tmp_path):
         crystal.calc = EMT()
         assert 4 * energy == pytest.approx(crystal.get_potential_energy(), abs=1e-9)
     assert result.comparison.vibrations.shape == (9, 2)
+    assert result.comparison.path.shape == (16, 3) and result.comparison.pairs.shape == (55, 3)
+    titles = [axis.get_title() for axis in figure(result, tmp_path / "again.png").axes]
+    assert {"A bond of the molecule stretched", "Equation of state", "The same short dynamics of both"} <= set(titles)
+    assert "Vibrations at the pupil's minimum" in titles
     card = (folder / "README.md").read_text()
     assert "Imitates EMT for H O Cu" in card and result.table in card
     assert "as fast" in result.table
