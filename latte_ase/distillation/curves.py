@@ -31,7 +31,7 @@ BONDED = 1.2
 """Of the sum of the covalent radii: nearer atoms are bonded."""
 STEPS, STEPS_PER_FRAME = 100, 5
 """Of the dynamics of which distances are compared; the first half is left out."""
-LARGEST = 200
+MOST_ATOMS = 200
 """Atoms of a seed for such dynamics."""
 EDGES = np.linspace(0.5, 6.0, 56)
 """Angstrom: bins of distances."""
@@ -126,7 +126,7 @@ def pair_distribution(
     velocities and random numbers, and differ by their forces alone.  The runs are too short for an equilibrium.  None
     without such a seed, or if one of them fails on the way.
     """
-    periodic = [atoms for atoms in seeds if atoms.pbc.all() and 1 < len(atoms) <= LARGEST]
+    periodic = [atoms for atoms in seeds if atoms.pbc.all() and 1 < len(atoms) <= MOST_ATOMS]
     if not periodic:
         return None
     seed = min(periodic, key=len)
