@@ -137,7 +137,7 @@ def leaves_domain(calc: LatteCalculator, atoms: Atoms) -> bool:
 
 def _plain(atoms: Atoms, origin: str) -> Atoms:
     copy = atoms.copy()
-    copy.info, copy.calc = {"origin": origin}, None
+    copy.info, copy.calc = atoms.info | {"origin": origin}, None
     copy.set_momenta(np.zeros((len(copy), 3)), apply_constraint=False)
     return copy
 

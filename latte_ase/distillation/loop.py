@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 from ase import Atoms
 
 from latte_ase.distillation import comparison, pupil
@@ -122,12 +123,18 @@ def distill(
 
 
 def _seeds(seeds: StructureSource) -> list[Atoms]:
-    """Structures without results, in which everything that dynamics need is possible."""
+    """Structures without results, in which everything that dynamics need is possible.
+
+    Numbers and texts in `info` stay: a teacher may read the total charge there.
+    """
     structures = []
     for atoms in read_frames(seeds):
         mobile_atoms(atoms)  # which refuses constraints that the pupil's dynamics do not know
         copy = atoms.copy()
-        copy.info, copy.calc = {}, None
+        copy.info, copy.calc = (
+            {k: v for k, v in atoms.info.items() if isinstance(v, (bool, int, float, str, np.generic))},
+            None,
+        )
         structures.append(copy)
     return structures
 

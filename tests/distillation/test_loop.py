@@ -36,13 +36,26 @@ def run(short, tmp_path):
     return run
 
 
+class OfIons(EMT):
+    """A teacher that has to know the total charge of every structure."""
+
+    def calculate(self, atoms=None, *args, **kwargs):
+        if atoms.info.get("charge") != 1:
+            raise ValueError(f"the charge is {atoms.info.get('charge')}")
+        super().calculate(atoms, *args, **kwargs)
+
+
 def test_a_teacher_makes_a_model(run, tmp_path):
-    result = run()
+    structures = seeds()
+    for atoms in structures:
+        atoms.info["charge"] = np.int64(1)  # as ase.io.read gives it
+    result = run(OfIons, structures)
     folder = tmp_path / "pupil"
     assert {"model.safetensors", "README.md", "report.png", "labels.db", "judge.db"} <= set(os.listdir(folder))
     labels = LabelDatabase(folder / "labels.db")
     assert [row["round"] for row in result.rounds] == [0, 1]
     assert sum(row["labels"] for row in result.rounds) == labels.count() <= 24
+    assert sum(row["failed"] for row in result.rounds) == 0
     assert labels.count("held=1") > 0 and labels.count("held=0") > labels.count("held=1")
     for atoms in labels.frames():
         atoms_again = atoms.copy()
@@ -50,7 +63,7 @@ def test_a_teacher_makes_a_model(run, tmp_path):
         assert atoms.get_potential_energy() == pytest.approx(atoms_again.get_potential_energy(), abs=1e-10)
 
     potential = latte_ase.load_model(folder)
-    assert potential.metadata["name"] == "pupil" and potential.metadata["level_of_theory"] == "EMT"
+    assert potential.metadata["name"] == "pupil" and potential.metadata["level_of_theory"] == "OfIons"
     assert potential.committee is not None and potential.elements == ("H", "O", "Cu")
     judges = LabelDatabase(folder / "judge.db").frames("round=0")
     known = {atoms.positions.tobytes() for atoms in labels.frames()}
@@ -73,7 +86,7 @@ def test_a_teacher_makes_a_model(run, tmp_path):
     assert {"A bond of the molecule stretched", "Equation of state", "The same short dynamics of both"} <= set(titles)
     assert "Vibrations at the pupil's minimum" in titles
     card = (folder / "README.md").read_text()
-    assert "Imitates EMT for H O Cu" in card and result.table in card
+    assert "Imitates OfIons for H O Cu" in card and result.table in card
     assert "as fast" in result.table
 
 
