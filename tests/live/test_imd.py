@@ -35,7 +35,9 @@ def said(session, what):
 def connected(port):
     """Socket after the greeting, whose bytes are returned too."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=60)
-    greeting = connection.recv(23, socket.MSG_WAITALL)
+    greeting = b""
+    while len(greeting) < 23:  # one call may give a part
+        greeting += connection.recv(23 - len(greeting))
     connection.sendall(struct.pack(">ii", imd.GO, 0))
     return connection, greeting
 
