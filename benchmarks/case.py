@@ -142,7 +142,7 @@ def training(model, atoms, *, budget: float) -> dict:
     labelled.calc = SinglePointCalculator(labelled, energy=0.0, forces=np.zeros((len(atoms), 3)))
     frames = prepare(model, [labelled])
     batch = next(Batches(model, frames, ByFrames(1))())
-    params, constants = weights_of(model, np.float32)
+    params, constants, _ = weights_of(model, np.float32)
     config = TrainingConfig()
     transformation = optimiser(config, 1000)
     step = make_step(training_program(model), transformation, config, parametrisation=everything(model))

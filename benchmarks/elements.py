@@ -50,7 +50,7 @@ def calls(frames, settings) -> dict:
     step = make_step(
         training_program(potential), transformation, settings.training, parametrisation=everything(potential)
     )
-    params, constants = weights_of(potential, np.float32)
+    params, constants, _ = weights_of(potential, np.float32)
     start = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
 
     def train():

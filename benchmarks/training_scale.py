@@ -51,7 +51,7 @@ def epochs(potential, frames, training, rule, devices: int):
     step = make_step(
         training_program(potential), transformation, training, parametrisation=everything(potential), group=group
     )
-    params, constants = weights_of(potential, np.float32)
+    params, constants, _ = weights_of(potential, np.float32)
     state = OptimiserState(params, params, transformation.init(params), np.zeros((), np.int32))
     seen = {"shapes": set(), "places": 0}
 

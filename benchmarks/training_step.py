@@ -39,7 +39,7 @@ def calls(preset: str, atoms: list, batch_size: int) -> dict:
     frames = prepare(potential, atoms)
     potential = with_constants(potential, frames)
     batch = next(iter(Batches(potential, frames, ByFrames(batch_size))()))
-    params, constants = weights_of(potential, np.float32)
+    params, constants, _ = weights_of(potential, np.float32)
     transformations = {
         "muon": optimiser(replace(config.training, optimiser="muon"), STEPS),
         "adam": optimiser(replace(config.training, optimiser="adamw"), STEPS),

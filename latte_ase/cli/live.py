@@ -50,14 +50,14 @@ def live(
     atoms = read_frames(file)[-1]
     step = None if timestep is None else timestep * units.fs
     with begin(atoms, calc, mode=mode, temperature_K=temperature, timestep=step) as session:
-        url = session.serve(port=port)
-        print(f"{file.name} with {potential}: {url}")
-        if imd is not None:
-            print(f"IMD: port {session.serve_imd(port=imd)} of 127.0.0.1")
-        print("Ctrl-C ends the simulation.", flush=True)
-        if browser:
-            webbrowser.open(url)
         try:
+            url = session.serve(port=port)
+            print(f"{file.name} with {potential}: {url}")
+            if imd is not None:
+                print(f"IMD: port {session.serve_imd(port=imd)} of 127.0.0.1")
+            print("Ctrl-C ends the simulation.", flush=True)
+            if browser:
+                webbrowser.open(url)
             session.join()
         except KeyboardInterrupt:
             print("ended")

@@ -31,7 +31,7 @@ def block(request, tiny_potential, cheap):
     potential = tiny_potential(request.param)
     architecture = potential.architecture
     weights = weights_of(potential, np.float32)
-    tables = species_tables(architecture, *weights)
+    tables = species_tables(architecture, weights.params, weights.constants)
     neighbour_species = np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])
 
     @partial(jax.jit, compiler_options=cheap)

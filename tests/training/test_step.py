@@ -63,7 +63,7 @@ def steps(potential):
     (tight,) = buckets_of(prepared, 2).known
     roomy = Shape(tight.blocks + 2, tight.block, tuple(n + 5 for n in tight.neighbours))
     with jax.enable_x64(True):
-        params, constants = weights_of(potential, np.float64)
+        params, constants, _ = weights_of(potential, np.float64)
         transformation = optimiser(CONFIG, 10)
         whole = everything(potential)
         step = make_step(Program(potential.architecture), transformation, CONFIG, parametrisation=whole)
@@ -124,7 +124,7 @@ def test_weak_supervision_changes_a_step_and_every_step_has_directions_of_its_ow
         prepared = prepare(potential, frames(), skin=config.skin)
         shapes = buckets_of(prepared, 2)
         batch = make_batch(prepared, potential.reference_energies, shapes, 2, np.float32)
-        params, constants = weights_of(potential, np.float32)
+        params, constants, _ = weights_of(potential, np.float32)
         steepest = optax.sgd(1.0)
         step = make_step(Program(potential.architecture), steepest, config, parametrisation=everything(potential))
         starts = [OptimiserState(params, params, steepest.init(params), np.int32(k)) for k in numbers]
