@@ -80,7 +80,8 @@ def pytest_collection_modifyitems(items):
         source = item.path.read_text(encoding="utf-8")
         if " ".join(line.split()) not in " ".join(source.split()):
             raise pytest.UsageError(f"{name} does not hold the line quoted in not_passing.toml: {line}")
-        marker = pytest.mark.xfail(strict=kind == "numbers", reason=f"{REASONS[kind]}: {line}")
+        # one that may never end says nothing, whatever its outcome
+        marker = pytest.mark.xfail(strict=kind == "numbers", run=kind != "chaos", reason=f"{REASONS[kind]}: {line}")
         item.add_marker(marker)
 
 
