@@ -39,7 +39,12 @@ def process():
     def begin(*arguments):
         started.append(
             subprocess.Popen(
-                [sys.executable, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                [sys.executable, *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                # where the tests run in the background of a shell they were started deaf to Ctrl-C, and so would be this
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return started[-1]
