@@ -84,11 +84,13 @@ clean:  ## remove the environment and all outputs
 	rm -rf $(VENV) out tutorials/out build dist
 
 # A stamp file says what an environment holds, so that a second run starts at once.
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+KERNEL := $(wildcard latte_ase/model/native/*.py latte_ase/model/native/src/*)
+
+$(VENV)/.dev: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/.base $(VENV)/.dev
 
-$(VENV)/.base: pyproject.toml | $(BIN)/python
+$(VENV)/.base: pyproject.toml $(KERNEL) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $(VENV)/.base
 

@@ -41,10 +41,12 @@ def headers() -> str:
 
 
 def build(folder: Path = HERE / "lib") -> list[Path]:
-    """Libraries for the sets of instructions of this family of processors; those that the compiler cannot make are left out.
+    """Libraries for the sets of instructions of this family of processors, and the checksum of their sources.
+
+    Those that the compiler cannot make are left out.
 
     Raises:
-        RuntimeError: there is no compiler, or no jaxlib.
+        RuntimeError: there is no compiler, no jaxlib, no set of instructions for this processor, or none that compiles.
     """
     tool, include = compiler(), headers()
     if not tool:
@@ -53,7 +55,7 @@ def build(folder: Path = HERE / "lib") -> list[Path]:
         raise RuntimeError("jaxlib is not installed, whose headers the kernel needs.")
     instructions = runpy.run_path(str(HERE / "instructions.py"))
     folder.mkdir(exist_ok=True)
-    made = []
+    made, said = [], "there is no set of instructions for this family of processors"
     for name in instructions["of_machine"]():
         target = folder / f"latte_{name}.so"
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -65,9 +67,12 @@ def build(folder: Path = HERE / "lib") -> list[Path]:
             if done.returncode == 0:
                 part.replace(target)
                 made.append(target)
+            said = done.stderr[-2000:]
     if not made:
-        raise RuntimeError(f"{tool} could not compile the kernel:\n{done.stderr[-2000:]}")
-    return made
+        raise RuntimeError(f"{tool} could not compile the kernel:\n{said}")
+    checksum = folder / "sources.sha256"
+    checksum.write_text(instructions["of_sources"]())
+    return [*made, checksum]
 
 
 if __name__ == "__main__":

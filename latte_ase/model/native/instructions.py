@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,12 @@ NEEDS = {
 }
 """Flags of the processor that a set needs, as Linux names them."""
 ARM = ("aarch64", "arm64")
+
+
+def of_sources() -> str:
+    """Checksum of the sources: a library that was built from others may expect other arguments, and is not loaded."""
+    files = sorted((Path(__file__).parent / "src").iterdir())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def of_machine() -> list[str]:

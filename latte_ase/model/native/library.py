@@ -12,14 +12,17 @@ from pathlib import Path
 
 import jax
 
-from latte_ase.model.native.instructions import SETS, supported
+from latte_ase.model.native.instructions import SETS, of_sources, supported
 
 FOLDER = Path(__file__).parent / "lib"
 
 
 @cache
 def load() -> str:
-    """Name of the set of instructions in use, or "" where there is no library that runs here."""
+    """Name of the set of instructions in use, or "" where there is no library of these sources that runs here."""
+    checksum = FOLDER / "sources.sha256"
+    if not checksum.exists() or checksum.read_text() != of_sources():
+        return ""
     for name in SETS:
         path = FOLDER / f"latte_{name}.so"
         if path.exists() and supported(name) and _registered(path, name):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from latte_ase.model.native import build, instructions
+from latte_ase.model.native import build, instructions, library
 
 
 def test_without_a_compiler_the_message_says_what_is_missing(monkeypatch, tmp_path):
@@ -25,6 +25,23 @@ def test_what_the_compiler_says_is_shown(monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match="could not compile the kernel:\nno such option"):
         build.build(tmp_path / "lib")
     assert list((tmp_path / "lib").iterdir()) == []
+
+
+def test_a_processor_of_another_family_gets_no_library(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", sys.executable)  # any command that is there
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(RuntimeError, match="no set of instructions for this family of processors"):
+        build.build(tmp_path / "lib")
+
+
+@pytest.mark.parametrize("changed", ["other sources", None])
+def test_a_library_of_other_sources_is_not_loaded(monkeypatch, tmp_path, changed):
+    if changed:
+        (tmp_path / "sources.sha256").write_text(changed)
+    (tmp_path / "latte_sse4.so").write_bytes(b"")
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    monkeypatch.setattr(library, "_registered", lambda path, name: pytest.fail("it was loaded"))
+    assert library.load.__wrapped__() == ""
 
 
 def test_sets_that_the_processor_lacks_are_not_supported(monkeypatch):
