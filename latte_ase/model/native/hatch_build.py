@@ -15,7 +15,7 @@ class CompileKernel(BuildHookInterface):
         try:
             made = runpy.run_path(str(Path(__file__).with_name("build.py")))["build"]()
         except RuntimeError as error:
-            self.app.display_warning(f"latte_ase without its native kernel, about five times slower on CPUs: {error}")
+            self.app.display_warning(f"latte_ase without its native kernel, about three times slower on CPUs: {error}")
             return
         build_data["force_include"] |= {str(path): str(path.relative_to(self.root)) for path in made}
         build_data["pure_python"], build_data["infer_tag"] = False, True

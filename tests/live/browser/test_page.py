@@ -136,7 +136,7 @@ def processor_seconds():
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_thousand_atoms_are_drawn_ten_times_a_second(start, show):
+def test_a_thousand_atoms_take_a_tenth_of_a_second_of_a_processor_or_of_a_clock(start, show):
     page = show(start(bulk("Si", cubic=True, a=5.43) * (5, 5, 5), Free(), mode="nve"))
     page.value("(viewer.always = () => { viewer.changed(); requestAnimationFrame(viewer.always); })()")
     rates = []
